@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Array: the live object; its states, its members' failures, its dirty mark
+ *
+ * Owns: OpusRaid.state, the view in missing_slots, the dirty mark.
+ * Must not know: what requests do between write_begin and write_end.
+ * Threads: any; meta_lock is held across superblock writes.
+ * Invariants: I4, I5, I6, I16.
+ *
+ * Dirty and clean. A write counts itself in active_writes, then looks at
+ * dirty; the idle check clears dirty, then looks at active_writes. Both have
+ * a full barrier between, so one of them sees the other: either the write
+ * finds the array not dirty and waits for meta_lock to mark it, or the check
+ * finds the write and leaves the array dirty.
+ *
+ * Failure. A member is taken out of the view only when the survivors'
+ * superblocks call it faulty. Until then requests go on using it, run into
+ * the same error, and wait for meta_lock.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qapi/qapi-events-opus-raid.h"
+#include "qemu/error-report.h"
+#include "qemu/lockable.h"
+#include "array.h"
+#include "member.h"
+#include "metadata.h"
+#include "parallel.h"
+#include "trace.h"
+
+/* md's safe_mode_delay is 200 ms by default; no need to differ. */
+#define IDLE_CHECK_MS   200
+
+static RaidMask in_sync_slots(const OpusRaid *s)
+{
+    RaidMask slots = 0;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        if (s->members[i].state == RAID_MEMBER_IN_SYNC) {
+            slots |= RAID_BIT(s->members[i].slot);
+        }
+    }
+    return slots;
+}
+
+static RaidMask lost_slots(const OpusRaid *s)
+{
+    return raid_mask_first(s->geom.nr_slots) & ~in_sync_slots(s);
+}
+
+/* Take note of a failure. Called with meta_lock held. */
+static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
+                                     const char *reason, int err)
+{
+    OpusMember *m = s->slots[slot];
+    RaidArrayState state;
+
+    QEMU_LOCK_GUARD(&s->state_lock);
+
+    raid_member_state_set(&m->state, RAID_MEMBER_FAULTY);
+    state = raid_array_state_of(&s->geom, lost_slots(s),
+                                s->resync_offset == MD_RESYNC_DONE,
+                                s->forced);
+    trace_opus_raid_member_failed(s->bs, opus_member_name(m), slot, reason,
+                                  err, raid_array_state_name(state));
+    error_report("opus-raid node '%s': member '%s' (slot %u) failed: "
+                 "%s: %s; the array is %s",
+                 bdrv_get_node_name(s->bs), opus_member_name(m), slot, reason,
+                 strerror(-err), raid_array_state_name(state));
+    if (state != s->state) {
+        raid_array_state_set(&s->state, state);
+    }
+}
+
+/*
+ * Write the superblocks of all members in use, with a new event count, until
+ * that works for all that are left. Called with meta_lock held.
+ */
+static int coroutine_fn GRAPH_RDLOCK array_commit(OpusRaid *s)
+{
+    while (s->state != RAID_ARRAY_FAILED) {
+        RaidMask failed_slots;
+
+        WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+            s->events++;
+        }
+        failed_slots = opus_metadata_write(s, in_sync_slots(s));
+        if (!failed_slots) {
+            break;
+        }
+        RAID_MASK_FOREACH(slot, failed_slots) {
+            note_failed(s, slot, "superblock write", -EIO);
+        }
+    }
+    return s->state == RAID_ARRAY_FAILED ? -EIO : 0;
+}
+
+static void GRAPH_RDLOCK send_member_failed(OpusRaid *s, unsigned slot,
+                                            const char *reason, int err)
+{
+    g_autofree char *text = g_strdup_printf("%s: %s", reason, strerror(-err));
+
+    qapi_event_send_opus_raid_member_failed(bdrv_get_node_name(s->bs),
+                                            opus_member_name(s->slots[slot]),
+                                            slot, text);
+}
+
+/*
+ * Let requests and users see what changed since the view was @before. Called
+ * with meta_lock held, after array_commit().
+ */
+static void GRAPH_RDLOCK array_publish(OpusRaid *s, RaidMask before,
+                                       RaidArrayState state_before,
+                                       RaidMask slots, const char *reason,
+                                       int err)
+{
+    RaidMask lost = lost_slots(s);
+
+    qatomic_store_release(&s->missing_slots,
+                          s->state == RAID_ARRAY_FAILED ? ~(RaidMask)0 : lost);
+
+    RAID_MASK_FOREACH(slot, lost & ~before) {
+        if (slots & RAID_BIT(slot)) {
+            send_member_failed(s, slot, reason, err);
+        } else {
+            send_member_failed(s, slot, "superblock write", -EIO);
+        }
+    }
+    if (s->state != state_before) {
+        qapi_event_send_opus_raid_state_changed(
+            bdrv_get_node_name(s->bs),
+            (OpusRaidArrayState)s->state, raid_mask_count(lost));
+    }
+}
+
+/*
+ * Take members out of the array, write what it then is, and publish that.
+ * @slots may be empty, to write an update. Called with meta_lock held.
+ */
+static int coroutine_fn GRAPH_RDLOCK array_update(OpusRaid *s, RaidMask slots,
+                                                  const char *reason, int err)
+{
+    RaidMask before = lost_slots(s);
+    RaidArrayState state_before = s->state;
+    int ret;
+
+    RAID_MASK_FOREACH(slot, slots) {
+        note_failed(s, slot, reason, err);
+    }
+    ret = array_commit(s);
+    array_publish(s, before, state_before, slots, reason, err);
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
+                       int err)
+{
+    QEMU_LOCK_GUARD(&s->meta_lock);
+
+    if (s->state == RAID_ARRAY_FAILED) {
+        return -EIO;
+    }
+    if (s->slots[slot]->state != RAID_MEMBER_IN_SYNC) {
+        return 0;
+    }
+    return array_update(s, RAID_BIT(slot), reason, err);
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_array_read_failed(OpusRaid *s, unsigned slot, int err)
+{
+    OpusMember *m = s->slots[slot];
+
+    /* What is gone with the member can't be had from elsewhere: keep it. */
+    if (qatomic_read(&m->read_errors) <= s->read_error_limit ||
+        !raid_survives(&s->geom, opus_missing_slots(s) | RAID_BIT(slot))) {
+        return 0;
+    }
+    return opus_array_fail_member(s, slot, "too many read errors", err);
+}
+
+typedef struct FlushAll {
+    OpusRaid *s;
+    unsigned nr;
+    uint8_t slots[RAID_MAX_MEMBERS];
+    int rets[RAID_MAX_MEMBERS];
+} FlushAll;
+
+static void coroutine_fn GRAPH_RDLOCK flush_task(void *opaque, unsigned i)
+{
+    FlushAll *f = opaque;
+
+    f->rets[i] = opus_member_flush(f->s->slots[f->slots[i]]);
+}
+
+static void coroutine_fn GRAPH_RDLOCK flush_all(OpusRaid *s, FlushAll *f)
+{
+    RaidMask use = raid_mask_first(s->geom.nr_slots) & ~opus_missing_slots(s);
+
+    f->s = s;
+    f->nr = 0;
+    RAID_MASK_FOREACH(slot, use) {
+        f->slots[f->nr++] = slot;
+    }
+    if (f->nr) {
+        opus_parallel(flush_task, f, f->nr, f->nr);
+    }
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s)
+{
+    OPUS_UNINITIALIZED FlushAll f;
+    int ret = 0;
+
+    flush_all(s, &f);
+    if (!f.nr) {
+        return -EIO;
+    }
+    for (unsigned i = 0; i < f.nr; i++) {
+        if (f.rets[i] == 0) {
+            continue;
+        }
+        if (s->geom.level == RAID_LEVEL_0) {
+            ret = f.rets[i];
+        } else if (opus_array_fail_member(s, f.slots[i], "flush",
+                                          f.rets[i]) < 0) {
+            ret = -EIO;
+        }
+    }
+    return ret;
+}
+
+/* Called with meta_lock held. */
+static int coroutine_fn GRAPH_RDLOCK mark_dirty_locked(OpusRaid *s)
+{
+    int ret = 0;
+
+    if (s->state == RAID_ARRAY_FAILED) {
+        return -EIO;
+    }
+    if (!s->dirty) {
+        s->super_dirty = true;
+        ret = array_update(s, 0, NULL, 0);
+        trace_opus_raid_dirty(s->bs, true, s->events, ret);
+        if (ret == 0) {
+            qatomic_set(&s->dirty, true);
+            if (s->idle_timer) {
+                timer_mod(s->idle_timer,
+                          qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
+                          IDLE_CHECK_MS);
+            }
+        }
+    }
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_write_begin(OpusRaid *s)
+{
+    int ret = 0;
+
+    qatomic_inc(&s->active_writes);
+    if (unlikely(!qatomic_read(&s->dirty))) {
+        qemu_co_mutex_lock(&s->meta_lock);
+        ret = mark_dirty_locked(s);
+        qemu_co_mutex_unlock(&s->meta_lock);
+        if (ret < 0) {
+            opus_array_write_end(s);
+        }
+    }
+    return ret;
+}
+
+void opus_array_write_end(OpusRaid *s)
+{
+    /* Read first: the line then stays shared while it is true already. */
+    if (!qatomic_read(&s->wrote)) {
+        qatomic_set(&s->wrote, true);
+    }
+    qatomic_dec(&s->active_writes);
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
+{
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    RaidMask lagging_slots = 0;
+    RaidMask failed_slots;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        OpusMember *m = &s->members[i];
+
+        if (m->state == RAID_MEMBER_IN_SYNC && m->super.events != s->events) {
+            lagging_slots |= RAID_BIT(m->slot);
+        }
+    }
+    failed_slots = opus_metadata_write(s, lagging_slots);
+    if (!failed_slots) {
+        return 0;
+    }
+    return array_update(s, failed_slots, "superblock write", -EIO);
+}
+
+/* Called with meta_lock held. */
+static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
+{
+    OPUS_UNINITIALIZED FlushAll f;
+    RaidMask failed_slots = 0;
+    int ret;
+
+    qatomic_set(&s->dirty, false);
+    smp_mb();
+    if (qatomic_read(&s->active_writes)) {
+        qatomic_set(&s->dirty, true);
+        return 0;
+    }
+
+    /*
+     * A member that can't be flushed may have lost writes, and a later flush
+     * of it may well succeed: it must not be used any more.
+     */
+    flush_all(s, &f);
+    for (unsigned i = 0; i < f.nr; i++) {
+        if (f.rets[i] < 0) {
+            failed_slots |= RAID_BIT(f.slots[i]);
+        }
+    }
+    if (failed_slots) {
+        qatomic_set(&s->dirty, true);
+        return array_update(s, failed_slots, "flush", -EIO);
+    }
+
+    s->super_dirty = false;
+    ret = array_update(s, 0, NULL, 0);
+    trace_opus_raid_dirty(s->bs, false, s->events, ret);
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s)
+{
+    QEMU_LOCK_GUARD(&s->meta_lock);
+
+    if (!s->dirty || s->state == RAID_ARRAY_FAILED) {
+        return 0;
+    }
+    return mark_clean_locked(s);
+}
+
+static void coroutine_fn idle_check_co(void *opaque)
+{
+    OpusRaid *s = opaque;
+    BlockDriverState *bs = s->bs;
+
+    WITH_GRAPH_RDLOCK_GUARD() {
+        opus_array_mark_clean(s);
+    }
+    if (qatomic_read(&s->dirty) && s->idle_timer) {
+        timer_mod(s->idle_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+    }
+    bdrv_dec_in_flight(bs);
+}
+
+static void idle_timer_cb(void *opaque)
+{
+    OpusRaid *s = opaque;
+
+    if (!qatomic_read(&s->dirty)) {
+        return;
+    }
+
+    /* First count, then look: whoever drains does it the other way round. */
+    bdrv_inc_in_flight(s->bs);
+    if (qatomic_xchg(&s->wrote, false) || qatomic_read(&s->active_writes) ||
+        qatomic_read(&s->bs->quiesce_counter)) {
+        timer_mod(s->idle_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+        bdrv_dec_in_flight(s->bs);
+        return;
+    }
+    qemu_coroutine_enter(qemu_coroutine_create(idle_check_co, s));
+}
+
+void opus_array_idle_start(OpusRaid *s, AioContext *ctx)
+{
+    s->idle_timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_MS,
+                                  idle_timer_cb, s);
+    if (s->dirty) {
+        timer_mod(s->idle_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+    }
+}
+
+void opus_array_idle_stop(OpusRaid *s)
+{
+    timer_free(s->idle_timer);
+    s->idle_timer = NULL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Array: the live object; its states, its members' failures, its dirty mark
+ */
+#ifndef BLOCK_OPUS_RAID_ARRAY_H
+#define BLOCK_OPUS_RAID_ARRAY_H
+
+#include "opus-raid.h"
+
+/**
+ * opus_array_write_begin: announce a write that touches redundancy
+ *
+ * When it returns 0, the superblocks say durably that the array is dirty.
+ * Every success needs one opus_array_write_end(). Levels without redundancy
+ * need neither.
+ *
+ * Returns 0, or -EIO when the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_write_begin(OpusRaid *s);
+void opus_array_write_end(OpusRaid *s);
+
+/**
+ * opus_array_fail_member: stop using a member
+ * @slot:   its slot; nothing happens when it is not in use any more
+ * @reason: what failed, e.g. "write"
+ * @err:    negative errno
+ *
+ * When it returns 0, the superblocks of the survivors say durably that the
+ * member is faulty, and no request that starts later uses it (I5).
+ *
+ * Returns -EIO when the array has failed, now or before. Then no superblock
+ * is written any more, so that the array can be looked at as it was.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
+                       int err);
+
+/**
+ * opus_array_read_failed: a read failed on a member; may it stay in use?
+ *
+ * Fails the member when it is past its limit of errors. Returns 0, or -EIO
+ * when the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_array_read_failed(OpusRaid *s, unsigned slot, int err);
+
+/**
+ * opus_array_flush: flush all members in use at the same time
+ *
+ * A member that can't be flushed is failed. Returns 0 when what is left holds
+ * all data durably (I4), or a negative errno.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s);
+
+/**
+ * opus_array_start_writing: first step of an array that was opened writable
+ *
+ * Brings superblocks that are one update behind up to the others, so that an
+ * update that is cut later never leaves any of them two behind (I6).
+ * Returns 0, or -EIO when too many members can't be written.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s);
+
+/**
+ * opus_array_mark_clean: flush, and say so in the superblocks
+ *
+ * Does nothing while writes are in flight. Returns 0 or a negative errno.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s);
+
+/*
+ * The idle check marks an array clean that was not written to for a while. It
+ * runs in the node's AioContext. start and stop come from the main loop.
+ */
+void opus_array_idle_start(OpusRaid *s, AioContext *ctx);
+void opus_array_idle_stop(OpusRaid *s);
+
+#endif /* BLOCK_OPUS_RAID_ARRAY_H */

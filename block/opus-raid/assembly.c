@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Assembly: from member nodes to an array, or to an error that says why not
+ *
+ * Owns: the words for every refusal.
+ * Must not know: the rules of assembly; util/raid/assemble.c has them.
+ * Threads: main loop, before the first request or while drained.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qapi/error.h"
+#include "qapi/qapi-events-opus-raid.h"
+#include "qemu/error-report.h"
+#include "qemu/uuid.h"
+#include "assembly.h"
+#include "member.h"
+#include "metadata.h"
+#include "trace.h"
+
+bool opus_parse_uuid(const char *text, uint8_t *uuid, Error **errp)
+{
+    unsigned digits = 0;
+
+    memset(uuid, 0, 16);
+    for (const char *p = text; *p; p++) {
+        int digit = g_ascii_xdigit_value(*p);
+
+        if (*p == '-' || *p == ':') {
+            continue;
+        }
+        if (digit < 0 || digits == 32) {
+            digits = 0;
+            break;
+        }
+        uuid[digits / 2] |= digit << (digits % 2 ? 0 : 4);
+        digits++;
+    }
+    if (digits != 32) {
+        error_setg(errp, "'%s' is no UUID: 32 hexadecimal digits are needed",
+                   text);
+        return false;
+    }
+    return true;
+}
+
+char *opus_format_uuid(const uint8_t *uuid)
+{
+    QemuUUID u;
+
+    memcpy(u.data, uuid, sizeof(u.data));
+    return qemu_uuid_unparse_strdup(&u);
+}
+
+static const char *GRAPH_RDLOCK name_of(const OpusRaid *s, int member)
+{
+    return member >= 0 ? opus_member_name(&s->members[member]) : "(none)";
+}
+
+/* Refusals that are about one member: "member 'm2': " and the rest. */
+static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
+                                              const RaidAssembly *a)
+{
+    switch (a->refusal) {
+    case RAID_REFUSE_NO_SUPERBLOCK:
+        return g_strdup_printf("no usable md superblock: %s",
+                               md_super_error_text(a->super_error));
+    case RAID_REFUSE_FOREIGN:
+        return g_strdup_printf("belongs to another array than member '%s'",
+                               name_of(s, a->other));
+    case RAID_REFUSE_WRONG_UUID:
+        return g_strdup("does not belong to the array with the given UUID");
+    case RAID_REFUSE_WRONG_NAME:
+        return g_strdup("does not belong to the array with the given name");
+    case RAID_REFUSE_DUPLICATE:
+        return g_strdup_printf("fills the same slot %d as member '%s'",
+                               a->slot, name_of(s, a->other));
+    case RAID_REFUSE_STALE:
+        return g_strdup_printf("missed writes: its event count is %" PRIu64
+                               ", that of the array %" PRIu64,
+                               a->member_events, a->array_events);
+    case RAID_REFUSE_SLOT_RANGE:
+        return g_strdup_printf("claims slot %d, which the array does not have",
+                               a->slot);
+    case RAID_REFUSE_TOO_SMALL:
+        return g_strdup("is smaller than its superblock says");
+    case RAID_REFUSE_UNKNOWN_FEATURE:
+        return g_strdup_printf("uses md features that are not known here "
+                               "(feature bits 0x%" PRIx32 ")", a->features);
+    case RAID_REFUSE_MISMATCH:
+        return g_strdup_printf("describes the array differently than "
+                               "member '%s'", name_of(s, a->other));
+    case RAID_REFUSE_BAD_BLOCKS:
+        return g_strdup("has recorded bad blocks, which are not supported");
+    case RAID_REFUSE_REPLACEMENT:
+        return g_strdup("is replacing another member, which is not supported");
+    case RAID_REFUSE_SPLIT_BRAIN:
+        return g_strdup_printf("and member '%s' each ran without the other, "
+                               "so they hold different data",
+                               name_of(s, a->other));
+    default:
+        return NULL;
+    }
+}
+
+/* Refusals that are about the array. */
+static char *array_refusal_text(const RaidAssembly *a)
+{
+    switch (a->refusal) {
+    case RAID_REFUSE_GEOMETRY:
+        return g_strdup_printf("not a shape that is supported: %s",
+                               raid_geometry_error_text(a->geometry_error));
+    case RAID_REFUSE_RESHAPE:
+        return g_strdup("a reshape is in progress");
+    case RAID_REFUSE_JOURNAL:
+        return g_strdup("it has a journal device, which is not supported");
+    case RAID_REFUSE_BITMAP:
+        return g_strdup("it has a write-intent bitmap, which can't be kept "
+                        "up to date");
+    case RAID_REFUSE_PPL:
+        return g_strdup("it has a partial parity log, which can't be kept up "
+                        "to date");
+    case RAID_REFUSE_TOO_FEW:
+        return g_strdup("too few members in sync for its level");
+    case RAID_REFUSE_INCOMPLETE:
+        return g_strdup_printf("slot %d has no member in sync", a->slot);
+    case RAID_REFUSE_DIRTY_DEGRADED:
+        return g_strdup_printf("slot %d has no member in sync, and the array "
+                               "was not closed cleanly, so what is computed "
+                               "for the slot may be wrong", a->slot);
+    default:
+        return g_strdup(raid_refusal_name(a->refusal));
+    }
+}
+
+/* What the user can do about it; NULL when the reason says it all. */
+static const char *refusal_hint(RaidRefusal refusal)
+{
+    switch (refusal) {
+    case RAID_REFUSE_NO_SUPERBLOCK:
+    case RAID_REFUSE_FOREIGN:
+    case RAID_REFUSE_WRONG_UUID:
+    case RAID_REFUSE_WRONG_NAME:
+    case RAID_REFUSE_SLOT_RANGE:
+        return "Check the list of members; 'mdadm --examine' shows which "
+               "array each belongs to.\n";
+    case RAID_REFUSE_DUPLICATE:
+        return "Give only one of the two: copies of a member must not be "
+               "used together.\n";
+    case RAID_REFUSE_STALE:
+        return "Leave it out, or use assemble=degraded, which does so.\n";
+    case RAID_REFUSE_SPLIT_BRAIN:
+        return "Decide which of them has the data to keep, and give only "
+               "members that ran with it.\n";
+    case RAID_REFUSE_RESHAPE:
+        return "Let md finish it: assemble the array with mdadm.\n";
+    case RAID_REFUSE_JOURNAL:
+    case RAID_REFUSE_BAD_BLOCKS:
+    case RAID_REFUSE_REPLACEMENT:
+    case RAID_REFUSE_UNKNOWN_FEATURE:
+        return "Assemble the array with mdadm, and end its use there.\n";
+    case RAID_REFUSE_BITMAP:
+        return "Remove it with 'mdadm --grow --bitmap=none', or open the "
+               "array read-only.\n";
+    case RAID_REFUSE_PPL:
+        return "Remove it with 'mdadm --grow --consistency-policy=resync', "
+               "or open the array read-only.\n";
+    case RAID_REFUSE_TOO_FEW:
+    case RAID_REFUSE_INCOMPLETE:
+        return "Give more of its members; assemble=degraded starts it "
+               "without some.\n";
+    case RAID_REFUSE_DIRTY_DEGRADED:
+        return "Give the missing member, or accept the risk with "
+               "assemble=force.\n";
+    default:
+        return NULL;
+    }
+}
+
+static void GRAPH_RDLOCK set_refusal(const OpusRaid *s, const RaidAssembly *a,
+                                     Error **errp)
+{
+    g_autofree char *about_member = member_refusal_text(s, a);
+    const char *hint = refusal_hint(a->refusal);
+    const char *node = bdrv_get_node_name(s->bs);
+    ERRP_GUARD();
+
+    if (about_member) {
+        error_setg(errp, "Cannot assemble array '%s': %s: member '%s' %s",
+                   node, raid_refusal_name(a->refusal), name_of(s, a->member),
+                   about_member);
+    } else {
+        g_autofree char *about_array = array_refusal_text(a);
+
+        error_setg(errp, "Cannot assemble array '%s': %s: %s", node,
+                   raid_refusal_name(a->refusal), about_array);
+    }
+    if (hint) {
+        error_append_hint(errp, "%s", hint);
+    }
+}
+
+static int coroutine_fn GRAPH_RDLOCK
+read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
+{
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        OpusMember *m = &s->members[i];
+        int64_t device_bytes = bdrv_co_getlength(m->child->bs);
+        int err;
+
+        candidates[i] = (RaidCandidate) {
+            .super = &m->super,
+            .device_bytes = MAX(device_bytes, 0),
+        };
+        candidates[i].super_error =
+            opus_metadata_read(m->child, &m->super,
+                               &candidates[i].nr_bad_blocks, &err);
+        if (err < 0) {
+            error_setg_errno(errp, -err, "Cannot read the superblock of "
+                             "member '%s'", opus_member_name(m));
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* Members that are left out of an array that is started all the same. */
+static void GRAPH_RDLOCK report_left_out(const OpusRaid *s)
+{
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        const OpusMember *m = &s->members[i];
+
+        if (m->state == RAID_MEMBER_STALE ||
+            m->state == RAID_MEMBER_FAULTY ||
+            m->state == RAID_MEMBER_REBUILDING) {
+            warn_report("opus-raid node '%s': member '%s' is %s and not used",
+                        bdrv_get_node_name(s->bs), opus_member_name(m),
+                        raid_member_state_name(m->state));
+        }
+    }
+}
+
+static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a)
+{
+    memset(s->slots, 0, sizeof(s->slots));
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        OpusMember *m = &s->members[i];
+
+        m->state = a->verdicts[i];
+        m->slot = -1;
+        m->data_off = m->super.data_offset_sectors * RAID_SECTOR_BYTES;
+        m->super_off = m->super.super_offset_sectors * RAID_SECTOR_BYTES;
+        m->corrected_before = m->super.cnt_corrected_read;
+        m->home_only = opus_member_needs_home(m->child->bs);
+    }
+    for (unsigned slot = 0; slot < a->geom.nr_slots; slot++) {
+        if (a->slots[slot] >= 0) {
+            s->slots[slot] = &s->members[a->slots[slot]];
+            s->slots[slot]->slot = slot;
+        }
+    }
+
+    s->geom = a->geom;
+    s->state = a->state;
+    s->events = a->events;
+    s->resync_offset = a->resync_offset;
+    s->super_dirty = false;
+    s->dirty = false;
+    s->forced = a->forced;
+    if (s->forced && raid_mask_count(a->missing_slots) == s->geom.nr_parity) {
+        /*
+         * No redundancy is left that could be wrong: what the members hold
+         * is, by the user's word, the data.
+         */
+        s->resync_offset = MD_RESYNC_DONE;
+    }
+    qatomic_set(&s->redundancy_trusted, s->resync_offset == MD_RESYNC_DONE);
+    qatomic_set(&s->missing_slots, a->missing_slots);
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
+                                            Error **errp)
+{
+    g_autofree RaidCandidate *candidates = g_new0(RaidCandidate,
+                                                  s->nr_members);
+    g_autofree RaidAssembly *a = g_new0(RaidAssembly, 1);
+    RaidAssembleOptions options = {
+        .policy = s->policy,
+        .read_only = !writable,
+        .uuid = s->want_uuid,
+        .name = s->want_name,
+    };
+    int ret = read_candidates(s, candidates, errp);
+
+    if (ret < 0) {
+        return ret;
+    }
+    if (!raid_assemble(candidates, s->nr_members, &options, a)) {
+        set_refusal(s, a, errp);
+        return -EINVAL;
+    }
+
+    take_verdict(s, a);
+    trace_opus_raid_assemble(s->bs, raid_level_name(s->geom.level),
+                             s->geom.nr_slots, s->geom.array_bytes,
+                             raid_array_state_name(s->state), s->events,
+                             a->missing_slots);
+    report_left_out(s);
+    if (s->forced) {
+        unsigned missing = raid_mask_count(a->missing_slots);
+
+        warn_report("opus-raid node '%s': started by force: dirty, with %u "
+                    "member(s) missing; data that was being written may be "
+                    "wrong", bdrv_get_node_name(s->bs), missing);
+        qapi_event_send_opus_raid_forced(bdrv_get_node_name(s->bs), missing);
+    }
+    return 0;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Create: blockdev-create of a new array
+ *
+ * Owns: defaults, the layout of a new member, the order of its first writes.
+ * Must not know: running arrays.
+ * Threads: main loop, in a job's coroutine; the members are used by nobody
+ * else.
+ *
+ * A member of a new array:
+ *
+ *     0        4 KiB        8 KiB                data_offset          end
+ *     |  zero  | superblock | room: bitmap, log  | data                |
+ *
+ * Superblocks come last, when everything that they speak of is durable, so an
+ * array that is cut while it is created is no array.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qapi/error.h"
+#include "qemu/bitops.h"
+#include "qemu/cutils.h"
+#include "qemu/memalign.h"
+#include "qemu/units.h"
+#include "qemu/uuid.h"
+#include "system/block-backend.h"
+#include <linux/raid/md_p.h>
+#include "assembly.h"
+#include "driver.h"
+#include "opus-raid.h"
+#include "trace.h"
+
+#define DEFAULT_CHUNK_BYTES (512 * KiB)
+
+/* Fits one sector, so that no write of it can be torn. */
+#define NEW_SUPER_MAX_DEV   128
+
+/* Where foreign metadata may be: this much at each end of a member. */
+#define FOREIGN_BYTES       (1 * MiB)
+
+/* Data starts on a multiple of this. */
+#define DATA_ALIGN_BYTES    (1 * MiB)
+#define DATA_OFFSET_MAX     (128 * MiB)
+
+typedef struct NewMember {
+    BlockBackend *blk;
+    char *name;
+    uint64_t device_bytes;
+    uint64_t data_bytes;        /* behind the data offset, whole chunks or not */
+} NewMember;
+
+typedef struct NewArray {
+    const BlockdevCreateOptionsOpusRaid *opts;
+    NewMember members[RAID_MAX_MEMBERS];
+    unsigned nr;
+    uint64_t data_offset;
+    uint8_t uuid[16];
+    RaidGeometry geom;
+} NewArray;
+
+static bool fill_level_params(const BlockdevCreateOptionsOpusRaid *opts,
+                              RaidGeometryParams *params, Error **errp)
+{
+    static const RaidLayout default_layouts[] = {
+        [RAID_LEVEL_5] = RAID_LAYOUT_LEFT_SYMMETRIC,
+        [RAID_LEVEL_6] = RAID_LAYOUT_LEFT_SYMMETRIC,
+        [RAID_LEVEL_10] = RAID_LAYOUT_NEAR,
+    };
+    uint64_t chunk_bytes = opts->has_chunk_size ? opts->chunk_size
+                                                : DEFAULT_CHUNK_BYTES;
+    unsigned copies = opts->has_copies ? opts->copies : 2;
+
+    if (opts->level == OPUS_RAID_LEVEL_RAID4) {
+        error_setg(errp, "raid4 arrays can be opened, but not created; use "
+                   "raid5 with layout parity-last");
+        return false;
+    }
+    if (opts->has_chunk_size && opts->level == OPUS_RAID_LEVEL_RAID1) {
+        error_setg(errp, "'chunk-size' does not apply to raid1");
+        return false;
+    }
+    if (opts->has_copies && opts->level != OPUS_RAID_LEVEL_RAID10) {
+        error_setg(errp, "'copies' applies to raid10 only");
+        return false;
+    }
+    if (opts->has_size && opts->level == OPUS_RAID_LEVEL_RAID0) {
+        error_setg(errp, "'size' does not apply to raid0");
+        return false;
+    }
+    if (chunk_bytes < RAID_MIN_CHUNK_BYTES ||
+        chunk_bytes > RAID_MAX_CHUNK_BYTES || !is_power_of_2(chunk_bytes)) {
+        error_setg(errp, "'chunk-size' must be a power of two from 4 KiB to "
+                   "1 GiB");
+        return false;
+    }
+
+    params->level = (RaidLevel)opts->level;
+    params->chunk_bytes = chunk_bytes;
+    params->layout = default_layouts[MIN(params->level, RAID_LEVEL_10)];
+    if (opts->has_layout) {
+        params->layout = (RaidLayout)opts->layout;
+    } else if (params->level == RAID_LEVEL_0) {
+        params->layout = RAID_LAYOUT_ALTERNATE;
+    }
+    params->near_copies = 1;
+    params->far_copies = 1;
+    if (params->layout == RAID_LAYOUT_NEAR) {
+        params->near_copies = copies;
+    } else {
+        params->far_copies = copies;
+    }
+    return true;
+}
+
+/*
+ * Leave room in proportion for what may be added to the array later: bitmap,
+ * log, and a reshape's backup.
+ */
+static uint64_t default_data_offset(uint64_t smallest_bytes)
+{
+    uint64_t share = QEMU_ALIGN_DOWN(smallest_bytes / 64, DATA_ALIGN_BYTES);
+
+    return MIN(MAX(share, DATA_ALIGN_BYTES), DATA_OFFSET_MAX);
+}
+
+static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
+                         Error **errp)
+{
+    const BlockdevCreateOptionsOpusRaid *opts = a->opts;
+    uint64_t smallest = UINT64_MAX;
+    RaidGeometryError err;
+
+    for (unsigned i = 0; i < a->nr; i++) {
+        smallest = MIN(smallest, a->members[i].device_bytes);
+    }
+    a->data_offset = opts->has_data_offset ? opts->data_offset
+                                           : default_data_offset(smallest);
+    if (a->data_offset % 4096 || a->data_offset < 64 * KiB) {
+        error_setg(errp, "'data-offset' must be a multiple of 4 KiB and at "
+                   "least 64 KiB");
+        return false;
+    }
+
+    for (unsigned i = 0; i < a->nr; i++) {
+        NewMember *m = &a->members[i];
+
+        m->data_bytes = m->device_bytes > a->data_offset
+                        ? m->device_bytes - a->data_offset : 0;
+        m->data_bytes = QEMU_ALIGN_DOWN(m->data_bytes, RAID_SECTOR_BYTES);
+        if (opts->has_size && opts->size > m->data_bytes) {
+            error_setg(errp, "Member '%s' has room for %" PRIu64 " bytes of "
+                       "data, less than 'size'", m->name, m->data_bytes);
+            return false;
+        }
+        params->member_bytes[i] = opts->has_size ? opts->size : m->data_bytes;
+    }
+    params->nr_slots = a->nr;
+    err = raid_geometry_init(&a->geom, params);
+    if (err != RAID_GEOMETRY_OK) {
+        error_setg(errp, "Cannot make a %s array of these %u members: %s",
+                   raid_level_name(params->level), a->nr,
+                   raid_geometry_error_text(err));
+        return false;
+    }
+    return true;
+}
+
+static bool choose_identity(NewArray *a, Error **errp)
+{
+    const BlockdevCreateOptionsOpusRaid *opts = a->opts;
+    QemuUUID random;
+
+    if (opts->name && strlen(opts->name) > 32) {
+        error_setg(errp, "'name' is longer than 32 bytes");
+        return false;
+    }
+    if (opts->uuid) {
+        return opus_parse_uuid(opts->uuid, a->uuid, errp);
+    }
+    qemu_uuid_generate(&random);
+    memcpy(a->uuid, random.data, sizeof(a->uuid));
+    return true;
+}
+
+static bool coroutine_fn open_members(NewArray *a, Error **errp)
+{
+    for (BlockdevRefList *e = a->opts->members; e; e = e->next) {
+        NewMember *m = &a->members[a->nr];
+        BlockDriverState *bs;
+        int64_t bytes;
+
+        if (a->nr == RAID_MAX_MEMBERS) {
+            error_setg(errp, "An array has at most %d members",
+                       RAID_MAX_MEMBERS);
+            return false;
+        }
+        bs = bdrv_co_open_blockdev_ref(e->value, errp);
+        if (!bs) {
+            return false;
+        }
+        m->name = g_strdup(bdrv_get_node_name(bs));
+        m->blk = blk_co_new_with_bs(bs, BLK_PERM_CONSISTENT_READ |
+                                    BLK_PERM_WRITE,
+                                    BLK_PERM_CONSISTENT_READ, errp);
+        bdrv_co_unref(bs);
+        if (!m->blk) {
+            g_free(m->name);
+            return false;
+        }
+        blk_set_allow_write_beyond_eof(m->blk, false);
+        a->nr++;
+        bytes = blk_co_getlength(m->blk);
+        if (bytes < 0) {
+            error_setg_errno(errp, -bytes, "Cannot get the size of member "
+                             "'%s'", m->name);
+            return false;
+        }
+        m->device_bytes = bytes;
+    }
+    return true;
+}
+
+/* Tell what is there by its name, if it is md's. */
+static void set_foreign_error(const NewMember *m, const void *buf,
+                              uint64_t off, Error **errp)
+{
+    g_autofree MdSuper *super = g_new(MdSuper, 1);
+    ERRP_GUARD();
+
+    for (unsigned minor = 0; minor <= 2; minor++) {
+        uint64_t super_off = md_super_offset(minor, m->device_bytes);
+
+        if (super_off >= off && super_off + MD_SUPER_MAX_BYTES <=
+                                off + FOREIGN_BYTES &&
+            md_super_decode(buf + (super_off - off), MD_SUPER_MAX_BYTES,
+                            minor, m->device_bytes, super) == MD_SUPER_OK) {
+            g_autofree char *uuid = opus_format_uuid(super->set_uuid);
+
+            error_setg(errp, "Member '%s' belongs to the md array with UUID "
+                       "%s", m->name, uuid);
+            break;
+        }
+    }
+    if (!*errp) {
+        error_setg(errp, "Member '%s' is not empty: there is data near its "
+                   "%s", m->name, off ? "end" : "start");
+    }
+    error_append_hint(errp, "Zero the first and the last MiB of the member, "
+                      "or use force=true to overwrite it.\n");
+}
+
+/* Is there anything that could be somebody's metadata? */
+static int coroutine_fn check_empty(const NewMember *m, Error **errp)
+{
+    uint64_t bytes = MIN(FOREIGN_BYTES, m->device_bytes);
+    uint64_t places[] = { 0, m->device_bytes - bytes };
+    void *buf = qemu_try_blockalign(blk_bs(m->blk), FOREIGN_BYTES);
+    int ret = 0;
+
+    if (!buf) {
+        error_setg(errp, "Out of memory");
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(places) && ret == 0; i++) {
+        memset(buf, 0, FOREIGN_BYTES);
+        ret = blk_co_pread(m->blk, places[i], bytes, buf, 0);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Cannot read member '%s'", m->name);
+        } else if (!buffer_is_zero(buf, bytes)) {
+            set_foreign_error(m, buf, places[i], errp);
+            ret = -EEXIST;
+        } else {
+            ret = 0;
+        }
+    }
+    qemu_vfree(buf);
+    return ret;
+}
+
+/*
+ * Old superblocks must not outlive the array: one at the end (1.0) would be
+ * found as well as ours.
+ */
+static int coroutine_fn wipe_member(const NewArray *a, const NewMember *m)
+{
+    uint64_t end_off = md_super_offset(0, m->device_bytes);
+    int ret = blk_co_pwrite_zeroes(m->blk, 0, a->data_offset,
+                                   BDRV_REQ_MAY_UNMAP);
+
+    if (ret == 0 && !a->opts->assume_clean) {
+        ret = blk_co_pwrite_zeroes(m->blk, a->data_offset, m->data_bytes,
+                                   BDRV_REQ_MAY_UNMAP);
+    }
+    if (ret == 0 && end_off != UINT64_MAX) {
+        g_autofree MdSuper *super = g_new(MdSuper, 1);
+        void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
+
+        ret = blk_co_pread(m->blk, end_off, MD_SUPER_MAX_BYTES, buf, 0);
+        if (ret >= 0 && md_super_decode(buf, MD_SUPER_MAX_BYTES, 0,
+                                        m->device_bytes, super) ==
+                        MD_SUPER_OK) {
+            ret = blk_co_pwrite_zeroes(m->blk, end_off, MD_SUPER_MAX_BYTES, 0);
+        }
+        qemu_vfree(buf);
+    }
+    return ret < 0 ? ret : blk_co_flush(m->blk);
+}
+
+static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
+{
+    const BlockdevCreateOptionsOpusRaid *opts = a->opts;
+    const NewMember *m = &a->members[slot];
+    bool zoned = a->geom.level == RAID_LEVEL_0 && a->geom.nr_zones > 1;
+    QemuUUID device_uuid;
+
+    qemu_uuid_generate(&device_uuid);
+    *super = (MdSuper) {
+        .minor_version = 2,
+        .feature_map = zoned ? MD_FEATURE_RAID0_LAYOUT : 0,
+        .ctime = g_get_real_time() / G_USEC_PER_SEC,
+        .level = raid_level_to_md(a->geom.level),
+        .layout = raid_layout_to_md(a->geom.level, a->geom.layout,
+                                    a->geom.near_copies, a->geom.far_copies),
+        .raid_disks = a->nr,
+        .data_offset_sectors = a->data_offset / RAID_SECTOR_BYTES,
+        .data_size_sectors = m->data_bytes / RAID_SECTOR_BYTES,
+        .super_offset_sectors = md_super_offset(2, m->device_bytes) /
+                                RAID_SECTOR_BYTES,
+        .dev_number = slot,
+        .utime = g_get_real_time() / G_USEC_PER_SEC,
+        .resync_offset = MD_RESYNC_DONE,
+        .max_dev = NEW_SUPER_MAX_DEV,
+    };
+    if (a->geom.level != RAID_LEVEL_0) {
+        super->size_sectors = a->geom.member_bytes / RAID_SECTOR_BYTES;
+    }
+    if (a->geom.level != RAID_LEVEL_1) {
+        super->chunk_sectors = a->geom.chunk_bytes / RAID_SECTOR_BYTES;
+    }
+    memcpy(super->set_uuid, a->uuid, sizeof(super->set_uuid));
+    memcpy(super->device_uuid, device_uuid.data, sizeof(super->device_uuid));
+    pstrcpy(super->set_name, sizeof(super->set_name), opts->name ?: "");
+    for (unsigned i = 0; i < NEW_SUPER_MAX_DEV; i++) {
+        super->roles[i] = i < a->nr ? i : MD_ROLE_SPARE;
+    }
+}
+
+static int coroutine_fn write_super(const NewArray *a, unsigned slot)
+{
+    const NewMember *m = &a->members[slot];
+    g_autofree MdSuper *super = g_new(MdSuper, 1);
+    void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
+    size_t bytes;
+    int ret;
+
+    fill_super(a, slot, super);
+    bytes = QEMU_ALIGN_UP(md_super_encode(super, buf), RAID_SECTOR_BYTES);
+    ret = blk_co_pwrite(m->blk, super->super_offset_sectors *
+                        RAID_SECTOR_BYTES, bytes, buf, BDRV_REQ_FUA);
+    qemu_vfree(buf);
+    trace_opus_raid_create_member(m->name, slot, a->data_offset,
+                                  m->data_bytes);
+    return ret;
+}
+
+static int coroutine_fn create_array(NewArray *a, Error **errp)
+{
+    RaidGeometryParams params = { 0 };
+    int ret;
+
+    if (!fill_level_params(a->opts, &params, errp) ||
+        !choose_identity(a, errp) || !open_members(a, errp) ||
+        !choose_sizes(a, &params, errp)) {
+        return -EINVAL;
+    }
+    for (unsigned i = 0; i < a->nr && !a->opts->force; i++) {
+        ret = check_empty(&a->members[i], errp);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    for (unsigned i = 0; i < a->nr; i++) {
+        ret = wipe_member(a, &a->members[i]);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Cannot zero member '%s'",
+                             a->members[i].name);
+            return ret;
+        }
+    }
+    for (unsigned i = 0; i < a->nr; i++) {
+        ret = write_super(a, i);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Cannot write the superblock of "
+                             "member '%s'", a->members[i].name);
+            return ret;
+        }
+    }
+    return 0;
+}
+
+int coroutine_fn GRAPH_UNLOCKED opus_co_create(BlockdevCreateOptions *options,
+                                               Error **errp)
+{
+    g_autofree NewArray *a = g_new0(NewArray, 1);
+    int ret;
+
+    assert(options->driver == BLOCKDEV_DRIVER_OPUS_RAID);
+    a->opts = &options->u.opus_raid;
+    ret = create_array(a, errp);
+    for (unsigned i = 0; i < a->nr; i++) {
+        blk_co_unref(a->members[i].blk);
+        g_free(a->members[i].name);
+    }
+    return ret;
+}

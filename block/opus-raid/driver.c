@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Driver: opus-raid as a BlockDriver
+ *
+ * Owns: options, children and their permissions, limits, open, close, reopen.
+ * Must not know: how requests are served.
+ * Threads: main loop, but for the callbacks that come from io.h and array.h.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "block/qdict.h"
+#include "qapi/error.h"
+#include "qapi/util.h"
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
+#include "qemu/error-report.h"
+#include "qemu/module.h"
+#include "qemu/option.h"
+#include "array.h"
+#include "assembly.h"
+#include "driver.h"
+#include "info.h"
+#include "io.h"
+#include "member.h"
+
+#define OPT_UUID                "uuid"
+#define OPT_NAME                "name"
+#define OPT_ASSEMBLE            "assemble"
+#define OPT_READ_ERROR_LIMIT    "read-error-limit"
+
+static QemuOptsList runtime_opts = {
+    .name = "opus-raid",
+    .head = QTAILQ_HEAD_INITIALIZER(runtime_opts.head),
+    .desc = {
+        {
+            .name = OPT_UUID,
+            .type = QEMU_OPT_STRING,
+            .help = "UUID of the array to insist on",
+        },
+        {
+            .name = OPT_NAME,
+            .type = QEMU_OPT_STRING,
+            .help = "Name of the array to insist on",
+        },
+        {
+            .name = OPT_ASSEMBLE,
+            .type = QEMU_OPT_STRING,
+            .help = "When to start the array (strict, degraded, force)",
+        },
+        {
+            .name = OPT_READ_ERROR_LIMIT,
+            .type = QEMU_OPT_NUMBER,
+            .help = "Corrected read errors after which a member is failed",
+        },
+        { /* end of list */ }
+    },
+};
+
+/* The part of them that may change on a live array. */
+static QemuOptsList reopen_opts = {
+    .name = "opus-raid-reopen",
+    .head = QTAILQ_HEAD_INITIALIZER(reopen_opts.head),
+    .desc = {
+        {
+            .name = OPT_READ_ERROR_LIMIT,
+            .type = QEMU_OPT_NUMBER,
+        },
+        { /* end of list */ }
+    },
+};
+
+static const char *const strong_runtime_opts[] = {
+    OPT_UUID, OPT_NAME, OPT_ASSEMBLE, NULL
+};
+
+static const char *const mutable_opts[] = {
+    OPT_READ_ERROR_LIMIT, NULL
+};
+
+/* An I/O function that the main loop runs to its end. */
+typedef int coroutine_fn OpusControlFn(OpusRaid *s, Error **errp);
+
+typedef struct ControlRun {
+    OpusControlFn *fn;
+    OpusRaid *s;
+    Error **errp;
+    int ret;
+    bool done;
+} ControlRun;
+
+static void coroutine_fn control_run_co(void *opaque)
+{
+    ControlRun *run = opaque;
+
+    WITH_GRAPH_RDLOCK_GUARD() {
+        run->ret = run->fn(run->s, run->errp);
+    }
+    run->done = true;
+    aio_wait_kick();
+}
+
+static int control_run(OpusRaid *s, OpusControlFn *fn, Error **errp)
+{
+    ControlRun run = { .fn = fn, .s = s, .errp = errp };
+
+    GLOBAL_STATE_CODE();
+    qemu_coroutine_enter(qemu_coroutine_create(control_run_co, &run));
+    AIO_WAIT_WHILE_UNLOCKED(NULL, !run.done);
+    return run.ret;
+}
+
+static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
+                                                      Error **errp)
+{
+    int ret = opus_array_start_writing(s);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Cannot write the superblocks of array "
+                         "'%s'", bdrv_get_node_name(s->bs));
+    }
+    return ret;
+}
+
+static int coroutine_fn GRAPH_RDLOCK mark_clean_co(OpusRaid *s, Error **errp)
+{
+    int ret = opus_array_mark_clean(s);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Cannot mark array '%s' clean",
+                         bdrv_get_node_name(s->bs));
+    }
+    return ret;
+}
+
+static bool is_active_writable(BlockDriverState *bs)
+{
+    return (bs->open_flags & BDRV_O_RDWR) &&
+           !(bs->open_flags & BDRV_O_INACTIVE);
+}
+
+static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, Error **errp)
+{
+    return opus_assemble(s, is_active_writable(s->bs), errp);
+}
+
+bool opus_is_array(const BlockDriverState *bs)
+{
+    return bs->drv && bs->drv->bdrv_co_create == opus_co_create;
+}
+
+static bool parse_read_error_limit(QemuOpts *opts, uint32_t *limit,
+                                   Error **errp)
+{
+    uint64_t value = qemu_opt_get_number(opts, OPT_READ_ERROR_LIMIT,
+                                         OPUS_READ_ERROR_LIMIT);
+
+    if (value > UINT32_MAX) {
+        error_setg(errp, "'" OPT_READ_ERROR_LIMIT "' must be below 2^32");
+        return false;
+    }
+    *limit = value;
+    return true;
+}
+
+static bool parse_options(OpusRaid *s, QemuOpts *opts, Error **errp)
+{
+    const char *uuid = qemu_opt_get(opts, OPT_UUID);
+    int policy = qapi_enum_parse(&OpusRaidAssemblePolicy_lookup,
+                                 qemu_opt_get(opts, OPT_ASSEMBLE),
+                                 OPUS_RAID_ASSEMBLE_POLICY_DEGRADED, errp);
+
+    if (policy < 0 ||
+        !parse_read_error_limit(opts, &s->read_error_limit, errp)) {
+        return false;
+    }
+    s->policy = (RaidPolicy)policy;
+    s->want_name = g_strdup(qemu_opt_get(opts, OPT_NAME));
+    if (uuid) {
+        s->want_uuid = g_malloc0(16);
+        return opus_parse_uuid(uuid, s->want_uuid, errp);
+    }
+    return true;
+}
+
+static bool open_members(OpusRaid *s, QDict *options, Error **errp)
+{
+    int nr = qdict_array_entries(options, "members.");
+
+    if (nr < 1 || nr > RAID_MAX_CANDIDATES) {
+        error_setg(errp, "'members' must be a list of 1 to %d nodes",
+                   RAID_MAX_CANDIDATES);
+        return false;
+    }
+    s->members = g_new0(OpusMember, nr);
+    for (int i = 0; i < nr; i++) {
+        g_autofree char *key = g_strdup_printf("members.%d", i);
+        BdrvChild *child = bdrv_open_child(NULL, options, key, s->bs,
+                                           &child_of_bds,
+                                           BDRV_CHILD_DATA |
+                                           BDRV_CHILD_METADATA, false, errp);
+
+        if (!child) {
+            error_prepend(errp, "Cannot open '%s' of array '%s': ", key,
+                          bdrv_get_node_name(s->bs));
+            return false;
+        }
+        s->members[i].child = child;
+        s->members[i].slot = -1;
+        s->nr_members++;
+    }
+    return true;
+}
+
+static void free_array(OpusRaid *s)
+{
+    opus_stripe_locks_destroy(&s->stripe_locks);
+    bdrv_graph_wrlock();
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        bdrv_unref_child(s->bs, s->members[i].child);
+    }
+    bdrv_graph_wrunlock();
+    qemu_mutex_destroy(&s->state_lock);
+    g_free(s->members);
+    g_free(s->want_uuid);
+    g_free(s->want_name);
+}
+
+static void set_request_flags(BlockDriverState *bs)
+{
+    OpusRaid *s = bs->opaque;
+    int zero_flags = BDRV_REQ_MAY_UNMAP;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        zero_flags &= s->members[i].child->bs->supported_zero_flags;
+    }
+    bs->supported_zero_flags = BDRV_REQ_FUA | zero_flags;
+    bs->supported_write_flags = BDRV_REQ_FUA | BDRV_REQ_REGISTERED_BUF;
+    bs->supported_read_flags = BDRV_REQ_REGISTERED_BUF;
+}
+
+static int opus_open(BlockDriverState *bs, QDict *options, int flags,
+                     Error **errp)
+{
+    OpusRaid *s = bs->opaque;
+    QemuOpts *opts = qemu_opts_create(&runtime_opts, NULL, 0, &error_abort);
+    int ret = -EINVAL;
+    ERRP_GUARD();
+
+    s->bs = bs;
+    qemu_co_mutex_init(&s->meta_lock);
+    qemu_mutex_init(&s->state_lock);
+    opus_stripe_locks_init(&s->stripe_locks);
+
+    if (!qemu_opts_absorb_qdict(opts, options, errp) ||
+        !parse_options(s, opts, errp) ||
+        !open_members(s, options, errp)) {
+        goto out;
+    }
+    ret = control_run(s, assemble_co, errp);
+    if (ret == 0 && is_active_writable(bs)) {
+        ret = control_run(s, start_writing_co, errp);
+    }
+    if (ret == 0) {
+        set_request_flags(bs);
+        opus_array_idle_start(s, bdrv_get_aio_context(bs));
+    }
+
+out:
+    qemu_opts_del(opts);
+    if (ret < 0) {
+        free_array(s);
+    }
+    return ret;
+}
+
+static void opus_close(BlockDriverState *bs)
+{
+    OpusRaid *s = bs->opaque;
+
+    if (is_active_writable(bs)) {
+        Error *err = NULL;
+
+        if (control_run(s, mark_clean_co, &err) < 0) {
+            error_report_err(err);
+        }
+    }
+    opus_array_idle_stop(s);
+    free_array(s);
+}
+
+/*
+ * To become writable, the array must pass the checks of a writable one. They
+ * are made on a copy, so that nothing changes if they fail.
+ */
+static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
+                                                       Error **errp)
+{
+    g_autofree OpusRaid *probe = g_new0(OpusRaid, 1);
+    g_autofree OpusMember *members = g_new0(OpusMember, s->nr_members);
+    int ret;
+
+    probe->bs = s->bs;
+    probe->policy = s->policy;
+    probe->want_uuid = s->want_uuid;
+    probe->want_name = s->want_name;
+    probe->nr_members = s->nr_members;
+    probe->members = members;
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        members[i].child = s->members[i].child;
+    }
+    ret = opus_assemble(probe, true, errp);
+    if (ret == 0 && probe->missing_slots != s->missing_slots) {
+        error_setg(errp, "The members of array '%s' have changed since it "
+                   "was opened", bdrv_get_node_name(s->bs));
+        ret = -EINVAL;
+    }
+    return ret;
+}
+
+static int opus_reopen_prepare(BDRVReopenState *state,
+                               BlockReopenQueue *queue, Error **errp)
+{
+    OpusRaid *s = state->bs->opaque;
+    bool was_writable = is_active_writable(state->bs);
+    bool writable = (state->flags & BDRV_O_RDWR) &&
+                    !(state->flags & BDRV_O_INACTIVE);
+    g_autofree uint32_t *limit = g_new(uint32_t, 1);
+    QemuOpts *opts = qemu_opts_create(&reopen_opts, NULL, 0, &error_abort);
+    int ret = -EINVAL;
+
+    if (qemu_opts_absorb_qdict(opts, state->options, errp) &&
+        parse_read_error_limit(opts, limit, errp)) {
+        ret = 0;
+    }
+    qemu_opts_del(opts);
+
+    if (ret == 0 && writable && !was_writable) {
+        ret = control_run(s, check_writable_co, errp);
+    } else if (ret == 0 && !writable && was_writable) {
+        ret = control_run(s, mark_clean_co, errp);
+    }
+    if (ret == 0) {
+        state->opaque = g_steal_pointer(&limit);
+    }
+    return ret;
+}
+
+static void opus_reopen_commit(BDRVReopenState *state)
+{
+    OpusRaid *s = state->bs->opaque;
+    uint32_t *limit = state->opaque;
+
+    s->read_error_limit = *limit;
+    g_free(limit);
+    state->opaque = NULL;
+}
+
+static void opus_reopen_commit_post(BDRVReopenState *state)
+{
+    OpusRaid *s = state->bs->opaque;
+    Error *err = NULL;
+
+    if (is_active_writable(state->bs) &&
+        control_run(s, start_writing_co, &err) < 0) {
+        error_report_err(err);
+    }
+}
+
+static void opus_reopen_abort(BDRVReopenState *state)
+{
+    g_free(state->opaque);
+    state->opaque = NULL;
+}
+
+/* Another process is going to use the members: leave them clean. */
+static int opus_inactivate(BlockDriverState *bs)
+{
+    Error *err = NULL;
+    int ret;
+
+    ret = control_run(bs->opaque, mark_clean_co, &err);
+    if (ret < 0) {
+        error_report_err(err);
+    }
+    return ret;
+}
+
+/* Another process has used the members: see what it made of them. */
+static void coroutine_fn GRAPH_RDLOCK
+opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
+{
+    OpusRaid *s = bs->opaque;
+    bool writable = bs->open_flags & BDRV_O_RDWR;
+
+    if (opus_assemble(s, writable, errp) == 0 && writable) {
+        start_writing_co(s, errp);
+    }
+}
+
+static void opus_gather_child_options(BlockDriverState *bs, QDict *target,
+                                      bool backing_overridden)
+{
+    OpusRaid *s = bs->opaque;
+    QList *members = qlist_new();
+
+    qdict_put(target, "members", members);
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        BlockDriverState *child_bs = s->members[i].child->bs;
+
+        qlist_append(members, qobject_ref(child_bs->full_open_options));
+    }
+}
+
+static char *opus_dirname(BlockDriverState *bs, Error **errp)
+{
+    error_setg(errp, "The members of array '%s' may be in different "
+               "directories", bdrv_get_node_name(bs));
+    return NULL;
+}
+
+/*
+ * A writable array writes superblocks and repairs even while no parent
+ * writes. Nobody else may write to a member or change its size.
+ */
+static void opus_child_perm(BlockDriverState *bs, BdrvChild *c,
+                            BdrvChildRole role,
+                            BlockReopenQueue *reopen_queue,
+                            uint64_t perm, uint64_t shared,
+                            uint64_t *nperm, uint64_t *nshared)
+{
+    bdrv_default_perms(bs, c, role, reopen_queue, perm, shared, nperm,
+                       nshared);
+    *nperm &= ~BLK_PERM_RESIZE;
+    if (!(bs->open_flags & BDRV_O_INACTIVE)) {
+        *nshared &= ~(BLK_PERM_WRITE | BLK_PERM_RESIZE);
+    }
+}
+
+static void GRAPH_RDLOCK opus_refresh_limits(BlockDriverState *bs,
+                                             Error **errp)
+{
+    OpusRaid *s = bs->opaque;
+    uint32_t align = BDRV_SECTOR_SIZE;
+    uint64_t stripe_bytes;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        align = MAX(align, s->members[i].child->bs->bl.request_alignment);
+    }
+    bs->bl.request_alignment = align;
+    bs->bl.max_transfer = 0;
+
+    if (s->geom.level == RAID_LEVEL_1) {
+        return;
+    }
+    stripe_bytes = raid_stripe_bytes(&s->geom);
+    if (s->geom.level == RAID_LEVEL_10) {
+        stripe_bytes = (uint64_t)s->geom.chunk_bytes * s->geom.nr_slots /
+                       s->geom.near_copies;
+    } else if (s->geom.level == RAID_LEVEL_0) {
+        stripe_bytes = (uint64_t)s->geom.chunk_bytes * s->geom.nr_slots;
+    }
+    if (stripe_bytes <= INT_MAX) {
+        bs->bl.opt_transfer = stripe_bytes;
+        if (raid_has_parity(&s->geom)) {
+            bs->bl.pwrite_zeroes_alignment = stripe_bytes;
+            bs->bl.pdiscard_alignment = stripe_bytes;
+        }
+    }
+}
+
+static int64_t coroutine_fn GRAPH_RDLOCK
+opus_co_getlength(BlockDriverState *bs)
+{
+    OpusRaid *s = bs->opaque;
+
+    return s->geom.array_bytes;
+}
+
+static int coroutine_fn GRAPH_RDLOCK opus_co_flush(BlockDriverState *bs)
+{
+    return opus_array_flush(bs->opaque);
+}
+
+/* One member that is not there does not take the array away. */
+static bool coroutine_fn GRAPH_RDLOCK opus_co_is_inserted(BlockDriverState *bs)
+{
+    return true;
+}
+
+static void opus_detach_aio_context(BlockDriverState *bs)
+{
+    opus_array_idle_stop(bs->opaque);
+}
+
+static void opus_attach_aio_context(BlockDriverState *bs, AioContext *ctx)
+{
+    opus_array_idle_start(bs->opaque, ctx);
+}
+
+static BlockDriver bdrv_opus_raid = {
+    .format_name                = "opus-raid",
+    .instance_size              = sizeof(OpusRaid),
+    .strong_runtime_opts        = strong_runtime_opts,
+    .mutable_opts               = mutable_opts,
+
+    .bdrv_open                  = opus_open,
+    .bdrv_close                 = opus_close,
+    .bdrv_co_create             = opus_co_create,
+    .bdrv_reopen_prepare        = opus_reopen_prepare,
+    .bdrv_reopen_commit         = opus_reopen_commit,
+    .bdrv_reopen_commit_post    = opus_reopen_commit_post,
+    .bdrv_reopen_abort          = opus_reopen_abort,
+    .bdrv_inactivate            = opus_inactivate,
+    .bdrv_co_invalidate_cache   = opus_co_invalidate_cache,
+    .bdrv_child_perm            = opus_child_perm,
+    .bdrv_gather_child_options  = opus_gather_child_options,
+    .bdrv_dirname               = opus_dirname,
+    .bdrv_refresh_limits        = opus_refresh_limits,
+    .bdrv_detach_aio_context    = opus_detach_aio_context,
+    .bdrv_attach_aio_context    = opus_attach_aio_context,
+
+    .bdrv_co_preadv_part        = opus_co_preadv_part,
+    .bdrv_co_pwritev_part       = opus_co_pwritev_part,
+    .bdrv_co_pwrite_zeroes      = opus_co_pwrite_zeroes,
+    .bdrv_co_pdiscard           = opus_co_pdiscard,
+    .bdrv_co_flush              = opus_co_flush,
+    .bdrv_co_getlength          = opus_co_getlength,
+    .bdrv_co_is_inserted        = opus_co_is_inserted,
+
+    .bdrv_get_specific_info     = opus_get_specific_info,
+    .bdrv_get_specific_stats    = opus_get_specific_stats,
+};
+
+static void opus_raid_init(void)
+{
+    bdrv_register(&bdrv_opus_raid);
+}
+
+block_init(opus_raid_init);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Member: I/O to one child of an array
+ *
+ * Owns: error counters, and the way to children that are bound to a context.
+ * Must not know: stripes, states, superblocks.
+ * Threads: any AioContext; a request returns in the one it came from.
+ */
+
+#include "qemu/osdep.h"
+#include "block/aio.h"
+#include "block/block-io.h"
+#include "member.h"
+#include "trace.h"
+
+/*
+ * block/nvme.c resumes its caller in the node's home context and is not safe
+ * against submission from others, so requests to it travel there and back.
+ */
+bool GRAPH_RDLOCK opus_member_needs_home(BlockDriverState *bs)
+{
+    BdrvChild *child;
+
+    if (bs->drv && !strcmp(bs->drv->format_name, "nvme")) {
+        return true;
+    }
+    QLIST_FOREACH(child, &bs->children, next) {
+        if (opus_member_needs_home(child->bs)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns the context to go back to. */
+static AioContext *coroutine_fn member_enter_home(const OpusMember *m)
+{
+    AioContext *here = qemu_get_current_aio_context();
+
+    if (unlikely(m->home_only)) {
+        AioContext *home = bdrv_get_aio_context(m->child->bs);
+
+        if (home != here) {
+            aio_co_reschedule_self(home);
+        }
+    }
+    return here;
+}
+
+static void coroutine_fn member_leave_home(AioContext *back)
+{
+    if (unlikely(qemu_get_current_aio_context() != back)) {
+        aio_co_reschedule_self(back);
+    }
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_member_preadv(OpusMember *m, int64_t off, int64_t bytes,
+                   QEMUIOVector *qiov, size_t qiov_offset,
+                   BdrvRequestFlags flags)
+{
+    AioContext *back = member_enter_home(m);
+    int ret = bdrv_co_preadv_part(m->child, off, bytes, qiov, qiov_offset,
+                                  flags);
+
+    member_leave_home(back);
+    if (unlikely(ret < 0)) {
+        qatomic_inc(&m->read_errors);
+        trace_opus_raid_member_error(m->child->bs->node_name, "read", off,
+                                     bytes, ret);
+        return ret;
+    }
+    return 0;
+}
+
+static int GRAPH_RDLOCK member_write_done(OpusMember *m, const char *what,
+                                          int64_t off, int64_t bytes, int ret)
+{
+    if (unlikely(ret < 0)) {
+        qatomic_inc(&m->write_errors);
+        trace_opus_raid_member_error(m->child->bs->node_name, what, off,
+                                     bytes, ret);
+        return ret;
+    }
+    return 0;
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_member_pwritev(OpusMember *m, int64_t off, int64_t bytes,
+                    QEMUIOVector *qiov, size_t qiov_offset,
+                    BdrvRequestFlags flags)
+{
+    AioContext *back = member_enter_home(m);
+    int ret = bdrv_co_pwritev_part(m->child, off, bytes, qiov, qiov_offset,
+                                   flags);
+
+    member_leave_home(back);
+    return member_write_done(m, "write", off, bytes, ret);
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_member_pwrite_zeroes(OpusMember *m, int64_t off, int64_t bytes,
+                          BdrvRequestFlags flags)
+{
+    AioContext *back = member_enter_home(m);
+    int ret = bdrv_co_pwrite_zeroes(m->child, off, bytes, flags);
+
+    member_leave_home(back);
+    return member_write_done(m, "zeroes", off, bytes, ret);
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_member_pdiscard(OpusMember *m, int64_t off, int64_t bytes)
+{
+    AioContext *back = member_enter_home(m);
+    int ret = bdrv_co_pdiscard(m->child, off, bytes);
+
+    member_leave_home(back);
+    return member_write_done(m, "discard", off, bytes, ret);
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_member_flush(OpusMember *m)
+{
+    AioContext *back = member_enter_home(m);
+    int ret = bdrv_co_flush(m->child->bs);
+
+    member_leave_home(back);
+    return member_write_done(m, "flush", 0, 0, ret);
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_member_pread(OpusMember *m, int64_t off, void *buf, size_t bytes)
+{
+    QEMUIOVector qiov = QEMU_IOVEC_INIT_BUF(qiov, buf, bytes);
+
+    return opus_member_preadv(m, off, bytes, &qiov, 0, 0);
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_member_pwrite(OpusMember *m, int64_t off, const void *buf, size_t bytes,
+                   BdrvRequestFlags flags)
+{
+    QEMUIOVector qiov = QEMU_IOVEC_INIT_BUF(qiov, (void *)buf, bytes);
+
+    return opus_member_pwritev(m, off, bytes, &qiov, 0, flags);
+}
+
+const char *GRAPH_RDLOCK opus_member_name(const OpusMember *m)
+{
+    return bdrv_get_node_name(m->child->bs);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Metadata: superblocks on the members
+ *
+ * Owns: where superblocks lie and how they get there.
+ * Must not know: why the state changed; array.c decides that.
+ * Threads: callers hold meta_lock, or own the members alone.
+ * Invariants: I6 (an update is durable when the call returns), I13.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qemu/lockable.h"
+#include "qemu/memalign.h"
+#include <linux/raid/md_p.h>
+#include "member.h"
+#include "metadata.h"
+#include "parallel.h"
+#include "trace.h"
+
+/* Where a superblock of a version is looked for; the order matters little. */
+static const unsigned minor_versions[] = { 2, 1, 0 };
+
+static int coroutine_fn GRAPH_RDLOCK
+read_bad_blocks(BdrvChild *child, const MdSuper *super, void *buf,
+                unsigned *nr_bad_blocks)
+{
+    int64_t off = (int64_t)super->super_offset_sectors +
+                  super->bblog_offset_sectors;
+    uint64_t left = super->bblog_size_sectors * RAID_SECTOR_BYTES;
+
+    *nr_bad_blocks = 0;
+    if (!(super->feature_map & MD_FEATURE_BAD_BLOCKS)) {
+        return 0;
+    }
+    off *= RAID_SECTOR_BYTES;
+    while (left) {
+        size_t bytes = MIN(left, MD_SUPER_MAX_BYTES);
+        unsigned nr;
+        int ret = bdrv_co_pread(child, off, bytes, buf, 0);
+
+        if (ret < 0) {
+            return ret;
+        }
+        nr = md_super_bad_blocks(buf, bytes);
+        *nr_bad_blocks += nr;
+        if (nr < bytes / sizeof(uint64_t)) {
+            break;
+        }
+        off += bytes;
+        left -= bytes;
+    }
+    return 0;
+}
+
+MdSuperError coroutine_fn GRAPH_RDLOCK
+opus_metadata_read(BdrvChild *child, MdSuper *super, unsigned *nr_bad_blocks,
+                   int *io_error)
+{
+    int64_t device_bytes = bdrv_co_getlength(child->bs);
+    MdSuperError best = MD_SUPER_NONE;
+    void *buf;
+
+    *nr_bad_blocks = 0;
+    if (device_bytes < 0) {
+        *io_error = device_bytes;
+        return MD_SUPER_NONE;
+    }
+
+    *io_error = 0;
+    buf = qemu_blockalign(child->bs, MD_SUPER_MAX_BYTES);
+    for (unsigned i = 0; i < ARRAY_SIZE(minor_versions); i++) {
+        uint64_t off = md_super_offset(minor_versions[i], device_bytes);
+        MdSuperError err;
+        size_t bytes;
+
+        if (off >= device_bytes) {
+            continue;
+        }
+        bytes = MIN(MD_SUPER_MAX_BYTES, device_bytes - off);
+        *io_error = bdrv_co_pread(child, off, bytes, buf, 0);
+        if (*io_error < 0) {
+            break;
+        }
+        *io_error = 0;
+        err = md_super_decode(buf, bytes, minor_versions[i], device_bytes,
+                              super);
+        if (err == MD_SUPER_OK) {
+            *io_error = read_bad_blocks(child, super, buf, nr_bad_blocks);
+            best = MD_SUPER_OK;
+            break;
+        }
+        best = MAX(best, err);
+    }
+    qemu_vfree(buf);
+    return best;
+}
+
+/* Seconds in the low 40 bits, microseconds above. */
+static uint64_t md_time_now(void)
+{
+    int64_t us = g_get_real_time();
+
+    return ((us / G_USEC_PER_SEC) & MD_SUPERBLOCK_1_TIME_SEC_MASK) |
+           ((uint64_t)(us % G_USEC_PER_SEC) << 40);
+}
+
+/* Make @m's superblock say what @s says. Called with meta_lock held. */
+static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
+{
+    MdSuper *super = &m->super;
+
+    super->utime = now;
+    super->events = s->events;
+    super->resync_offset = s->super_dirty ? 0 : s->resync_offset;
+    super->cnt_corrected_read = m->corrected_before +
+                                qatomic_read(&m->corrected_reads);
+
+    /*
+     * Device numbers that no usable member has are faulty; that is how md
+     * records that a member is gone (I5).
+     */
+    for (unsigned i = 0; i < super->max_dev; i++) {
+        super->roles[i] = MD_ROLE_FAULTY;
+    }
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        const OpusMember *other = &s->members[i];
+        uint32_t dev = other->super.dev_number;
+
+        if (dev >= super->max_dev) {
+            continue;
+        }
+        if (other->state == RAID_MEMBER_IN_SYNC) {
+            super->roles[dev] = other->slot;
+        } else if (other->state == RAID_MEMBER_SPARE) {
+            super->roles[dev] = MD_ROLE_SPARE;
+        }
+    }
+}
+
+static int coroutine_fn GRAPH_RDLOCK write_super(OpusMember *m)
+{
+    void *buf = qemu_blockalign(m->child->bs, MD_SUPER_MAX_BYTES);
+    size_t bytes = md_super_encode(&m->super, buf);
+    int ret;
+
+    /* The block layer fills up to the child's own block, if that is larger. */
+    bytes = QEMU_ALIGN_UP(bytes, RAID_SECTOR_BYTES);
+    ret = opus_member_pwrite(m, m->super_off, buf, bytes, BDRV_REQ_FUA);
+    qemu_vfree(buf);
+    trace_opus_raid_super_write(m->child->bs->node_name, m->super.events,
+                                m->super.resync_offset, ret);
+    return ret;
+}
+
+typedef struct SuperWrite {
+    OpusMember *members[RAID_MAX_MEMBERS];
+    RaidMask failed_slots;
+} SuperWrite;
+
+static void coroutine_fn GRAPH_RDLOCK super_write_task(void *opaque,
+                                                       unsigned i)
+{
+    SuperWrite *w = opaque;
+
+    if (write_super(w->members[i]) < 0) {
+        w->failed_slots |= RAID_BIT(w->members[i]->slot);
+    }
+}
+
+RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
+                                                       RaidMask slots)
+{
+    SuperWrite w = { .failed_slots = 0 };
+    uint64_t now = md_time_now();
+    unsigned nr = 0;
+
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        RAID_MASK_FOREACH(slot, slots) {
+            super_update(s, s->slots[slot], now);
+            w.members[nr++] = s->slots[slot];
+        }
+    }
+    if (nr) {
+        opus_parallel(super_write_task, &w, nr, nr);
+    }
+    return w.failed_slots;
+}

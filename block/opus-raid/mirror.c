@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Mirror: one chunk of a RAID1 or RAID10 array
+ *
+ * Owns: the choice of copies, and keeping them the same.
+ * Must not know: how requests are cut.
+ * Threads: any; the stripe lock of the chunk keeps writers apart (I10).
+ * Invariants: I5, I10; all copies are written from one private buffer.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qapi/qapi-events-opus-raid.h"
+#include "array.h"
+#include "bounce.h"
+#include "member.h"
+#include "mirror.h"
+#include "parallel.h"
+
+/* Runs of this size go to one copy; the next ones go to the others. */
+#define BALANCE_SHIFT   16
+
+int opus_mirror_choose(OpusRaid *s, uint64_t array_off)
+{
+    RaidMask copies = raid_plan_copies(&s->geom, array_off,
+                                       opus_missing_slots(s));
+    unsigned wish = (array_off >> BALANCE_SHIFT) % s->geom.copies;
+    RaidMask from_wish = copies & ~raid_mask_first(wish);
+
+    if (unlikely(!copies)) {
+        return -1;
+    }
+    /* Until a resync, copies may differ: then everybody reads the same one. */
+    if (!from_wish || !qatomic_read(&s->redundancy_trusted)) {
+        return raid_mask_lowest(copies);
+    }
+    return raid_mask_lowest(from_wish);
+}
+
+/* One write to each usable copy of a piece of a chunk. */
+typedef struct CopyWrite {
+    BdrvRequestFlags flags;
+    bool zero;
+    size_t bytes;
+    uint8_t *buf;
+    unsigned nr;
+    OpusMember *members[RAID_MAX_MEMBERS];
+    uint64_t member_off[RAID_MAX_MEMBERS];
+    int rets[RAID_MAX_MEMBERS];
+} CopyWrite;
+
+static void coroutine_fn GRAPH_RDLOCK copy_write_task(void *opaque, unsigned i)
+{
+    CopyWrite *w = opaque;
+    OpusMember *m = w->members[i];
+    int64_t off = opus_member_data(m, w->member_off[i]);
+
+    if (w->zero) {
+        w->rets[i] = opus_member_pwrite_zeroes(m, off, w->bytes, w->flags);
+    } else {
+        w->rets[i] = opus_member_pwrite(m, off, w->buf, w->bytes, w->flags);
+    }
+}
+
+/* Write all copies. Returns 0, or -EIO when the array has failed. */
+static int coroutine_fn GRAPH_RDLOCK
+write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
+{
+    RaidMask copies = raid_plan_copies(&s->geom, array_off,
+                                       opus_missing_slots(s));
+    int ret = 0;
+
+    if (!copies) {
+        return -EIO;
+    }
+    w->nr = 0;
+    RAID_MASK_FOREACH(copy, copies) {
+        RaidLoc loc;
+
+        raid_map_copy(&s->geom, array_off, copy, &loc);
+        w->members[w->nr] = s->slots[loc.slot];
+        w->member_off[w->nr] = loc.member_off;
+        w->nr++;
+    }
+    opus_parallel(copy_write_task, w, w->nr, w->nr);
+    for (unsigned i = 0; i < w->nr; i++) {
+        if (w->rets[i] < 0 &&
+            opus_array_fail_member(s, w->members[i]->slot, "write",
+                                   w->rets[i]) < 0) {
+            ret = -EIO;
+        }
+    }
+    opus_count(&s->stats, OPUS_COUNT_PLAIN_WRITES);
+    if (w->nr < s->geom.copies) {
+        opus_count(&s->stats, OPUS_COUNT_DEGRADED_WRITES);
+    }
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_write(OpusRaid *s, uint64_t array_off, size_t bytes,
+                  QEMUIOVector *qiov, size_t qiov_offset,
+                  BdrvRequestFlags flags)
+{
+    OPUS_UNINITIALIZED CopyWrite w;
+    OpusStripeLock lock;
+    int ret;
+
+    opus_stripe_lock(&s->stripe_locks, array_off >> s->geom.chunk_shift,
+                     &lock);
+    w.flags = flags;
+    w.zero = false;
+    w.bytes = bytes;
+    w.buf = opus_bounce_alloc(bytes, OPUS_BOUNCE_REQUEST);
+    if (w.buf) {
+        qemu_iovec_to_buf(qiov, qiov_offset, w.buf, bytes);
+        ret = write_copies(s, array_off, &w);
+    } else {
+        ret = -ENOMEM;
+    }
+    opus_bounce_free(w.buf, bytes);
+    opus_stripe_unlock(&s->stripe_locks, &lock);
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
+                 BdrvRequestFlags flags)
+{
+    OPUS_UNINITIALIZED CopyWrite w;
+    OpusStripeLock lock;
+    int ret;
+
+    w.flags = flags;
+    w.zero = true;
+    w.bytes = bytes;
+    opus_stripe_lock(&s->stripe_locks, array_off >> s->geom.chunk_shift,
+                     &lock);
+    ret = write_copies(s, array_off, &w);
+    opus_stripe_unlock(&s->stripe_locks, &lock);
+    return ret;
+}
+
+/* Give @bad_slot back what another copy had. */
+static int coroutine_fn GRAPH_RDLOCK
+rewrite_copy(OpusRaid *s, uint64_t array_off, const void *buf, size_t bytes,
+             unsigned bad_slot)
+{
+    for (unsigned copy = 0; copy < s->geom.copies; copy++) {
+        OpusMember *m;
+        RaidLoc loc;
+        int64_t off;
+        int err;
+
+        raid_map_copy(&s->geom, array_off, copy, &loc);
+        if (loc.slot != bad_slot || !opus_slot_usable(s, bad_slot)) {
+            continue;
+        }
+        m = s->slots[bad_slot];
+        off = opus_member_data(m, loc.member_off);
+        err = opus_member_pwrite(m, off, buf, bytes, 0);
+        if (err == 0) {
+            qatomic_inc(&m->corrected_reads);
+        }
+        qapi_event_send_opus_raid_read_error(bdrv_get_node_name(s->bs),
+                                             opus_member_name(m), bad_slot,
+                                             off, bytes, err == 0);
+        return err == 0 ? 0 : opus_array_fail_member(s, bad_slot, "rewrite",
+                                                     err);
+    }
+    return 0;
+}
+
+/* Read any usable copy but those in @unreadable_slots, which may grow. */
+static int coroutine_fn GRAPH_RDLOCK
+read_other_copy(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
+                RaidMask *unreadable_slots)
+{
+    for (;;) {
+        RaidMask copies = raid_plan_copies(&s->geom, array_off,
+                                           opus_missing_slots(s) |
+                                           *unreadable_slots);
+        RaidLoc loc;
+        OpusMember *m;
+        int ret;
+
+        if (!copies) {
+            return -EIO;
+        }
+        raid_map_copy(&s->geom, array_off, raid_mask_lowest(copies), &loc);
+        m = s->slots[loc.slot];
+        ret = opus_member_pread(m, opus_member_data(m, loc.member_off), buf,
+                                bytes);
+        if (ret == 0) {
+            return 0;
+        }
+        *unreadable_slots |= RAID_BIT(loc.slot);
+        ret = opus_array_read_failed(s, loc.slot, ret);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_recover(OpusRaid *s, uint64_t array_off, size_t bytes,
+                    QEMUIOVector *qiov, size_t qiov_offset,
+                    unsigned bad_slot)
+{
+    RaidMask unreadable_slots = RAID_BIT(bad_slot);
+    OpusStripeLock lock;
+    void *buf;
+    int ret = -ENOMEM;
+
+    opus_stripe_lock(&s->stripe_locks, array_off >> s->geom.chunk_shift,
+                     &lock);
+    buf = opus_bounce_alloc(bytes, OPUS_BOUNCE_REQUEST);
+    if (buf) {
+        ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
+    }
+    if (ret == 0) {
+        qemu_iovec_from_buf(qiov, qiov_offset, buf, bytes);
+        if (!bdrv_is_read_only(s->bs)) {
+            RAID_MASK_FOREACH(slot, unreadable_slots) {
+                if (rewrite_copy(s, array_off, buf, bytes, slot) < 0) {
+                    ret = -EIO;
+                }
+            }
+        }
+    }
+    opus_bounce_free(buf, bytes);
+    opus_stripe_unlock(&s->stripe_locks, &lock);
+    opus_count(&s->stats, OPUS_COUNT_DEGRADED_READS);
+    return ret;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Mirror: one chunk of a RAID1 or RAID10 array
+ */
+#ifndef BLOCK_OPUS_RAID_MIRROR_H
+#define BLOCK_OPUS_RAID_MIRROR_H
+
+#include "opus-raid.h"
+
+/**
+ * opus_mirror_choose: the copy that a read should be served from
+ *
+ * Returns the number of a copy that can be used, or -1 when there is none.
+ */
+int opus_mirror_choose(OpusRaid *s, uint64_t array_off);
+
+/**
+ * opus_mirror_recover: read from another copy what could not be read from
+ * @bad_slot, and write it back there
+ * @array_off, @bytes: inside one chunk
+ *
+ * Takes the chunk's lock. Returns 0 or a negative errno.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_recover(OpusRaid *s, uint64_t array_off, size_t bytes,
+                    QEMUIOVector *qiov, size_t qiov_offset,
+                    unsigned bad_slot);
+
+/**
+ * opus_mirror_write: write inside one chunk to all its copies
+ * @flags: BDRV_REQ_FUA or 0
+ *
+ * The caller is between opus_array_write_begin() and _end(). Takes the
+ * chunk's lock, so that overlapping writes leave all copies the same. When it
+ * returns 0, every copy is written or its member is durably recorded as
+ * failed (I5).
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_write(OpusRaid *s, uint64_t array_off, size_t bytes,
+                  QEMUIOVector *qiov, size_t qiov_offset,
+                  BdrvRequestFlags flags);
+
+/* The same with zeroes; @flags may have BDRV_REQ_MAY_UNMAP too. */
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
+                 BdrvRequestFlags flags);
+
+#endif /* BLOCK_OPUS_RAID_MIRROR_H */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * opus-raid: what the driver's files share
+ *
+ * The driver is a shell around util/raid: that decides, this does the I/O.
+ * Calls go downward only:
+ *
+ *     driver, qmp, create
+ *       io, zeroes                one guest request
+ *         stripe, mirror          one stripe or chunk of it
+ *           array                 states, members that fail, dirty and clean
+ *             metadata            superblocks on the members
+ *               member            I/O to one child
+ *     parallel, bounce, stripe-lock, stats: leaves, called from all of these
+ *
+ * Threads: requests may come from any AioContext at the same time, and each
+ * stays in the one it came from.
+ */
+#ifndef BLOCK_OPUS_RAID_H
+#define BLOCK_OPUS_RAID_H
+
+#include "block/block_int.h"
+#include "qapi/qapi-types-block-core.h"
+#include "qapi/qapi-types-opus-raid-types.h"
+#include "qemu/coroutine.h"
+#include "util/raid/assemble.h"
+#include "util/raid/plan.h"
+#include "stats.h"
+#include "stripe-lock.h"
+
+/*
+ * QEMU is built with automatic variables zeroed. Large ones on the data path
+ * opt out of it; they are written before they are read.
+ */
+#if __has_attribute(uninitialized)
+#define OPUS_UNINITIALIZED __attribute__((uninitialized))
+#else
+#define OPUS_UNINITIALIZED
+#endif
+
+/* Failed reads that a member may have had corrected before it is failed. */
+#define OPUS_READ_ERROR_LIMIT   20
+
+typedef struct OpusMember {
+    /* Constant while the graph is locked for reading */
+    BdrvChild *child;
+    int slot;                   /* -1: fills none */
+    uint64_t data_off;          /* bytes: where the data area starts */
+    uint64_t super_off;         /* bytes */
+    bool home_only;             /* child I/O must run in the child's context */
+    uint32_t corrected_before;  /* reads corrected before it was opened */
+
+    /* Written under OpusRaid.meta_lock and state_lock, read under either */
+    MdSuper super;
+    RaidMemberState state;
+
+    /* Atomic */
+    uint64_t read_errors;
+    uint64_t write_errors;
+    uint64_t corrected_reads;
+} OpusMember;
+
+typedef struct OpusRaid {
+    /* Constant after open */
+    BlockDriverState *bs;
+    RaidGeometry geom;
+    OpusMember *members;        /* in the order the user gave */
+    unsigned nr_members;
+    OpusMember *slots[RAID_MAX_MEMBERS];    /* NULL: slot has no member */
+    RaidPolicy policy;
+    uint8_t *want_uuid;         /* 16 bytes to insist on, or NULL */
+    char *want_name;
+    uint32_t read_error_limit;
+    bool forced;                /* started dirty and degraded */
+
+    /*
+     * The view that requests work by. Atomic; slots are only ever added to
+     * @missing_slots, and only after the superblocks of the other members
+     * say so durably (I5). All ones when the array has failed. Children stay
+     * as they are while a request holds the graph lock, so this one word is
+     * all that can change under it.
+     */
+    RaidMask missing_slots;
+    /* Atomic: redundancy is right but for writes in flight. */
+    bool redundancy_trusted;
+
+    /*
+     * meta_lock is held across superblock writes; state_lock is for those who
+     * only want to look, and never held while waiting.
+     */
+    CoMutex meta_lock;
+    QemuMutex state_lock;
+
+    /* Written under meta_lock and state_lock, read under either */
+    RaidArrayState state;       /* changes by array.c only */
+    uint64_t events;
+    uint64_t resync_offset;     /* to write when clean; MD_RESYNC_DONE: ok */
+    bool super_dirty;           /* what superblocks say, or are about to */
+
+    /* Who may write: see array.c */
+    bool dirty;                 /* atomic; set under meta_lock */
+    bool wrote;                 /* atomic: a write since the last idle check */
+    uint64_t active_writes;     /* atomic */
+    QEMUTimer *idle_timer;      /* in bs's AioContext; changes while drained */
+
+    OpusStripeLocks stripe_locks;
+    OpusStats stats;
+} OpusRaid;
+
+static inline RaidMask opus_missing_slots(OpusRaid *s)
+{
+    return qatomic_load_acquire(&s->missing_slots);
+}
+
+static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)
+{
+    return !(opus_missing_slots(s) & RAID_BIT(slot));
+}
+
+/* May what redundancy says be given out as data? (P4) */
+static inline bool opus_redundancy_trusted(OpusRaid *s)
+{
+    return qatomic_read(&s->redundancy_trusted) || s->forced;
+}
+
+#endif /* BLOCK_OPUS_RAID_H */

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Assemble: the verdict on a set of superblocks
+ *
+ * Owns: which members belong together, what they make, and the reason when
+ * they make no array.
+ * Must not know: where superblocks come from, how members are opened.
+ * Threads: any; pure.
+ * Keeps: I6 and I7 by way of history.c, P4 (every refusal has a name), P8 (the
+ * order of members does not matter).
+ *
+ * All loops run over candidates sorted by what they hold, never by the order
+ * in which they were given, so "the first that ..." is the same one always.
+ */
+#include <assert.h>
+#include <string.h>
+#include <linux/types.h>
+#include <linux/raid/md_p.h>
+
+#include "assemble.h"
+
+#define FEATURES_PPL        (MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS)
+#define FEATURES_RESHAPE    (MD_FEATURE_RESHAPE_ACTIVE |    \
+                             MD_FEATURE_RESHAPE_BACKWARDS | \
+                             MD_FEATURE_NEW_OFFSET)
+
+/* Those with a meaning here, be it a refusal of their own. */
+#define FEATURES_KNOWN      (MD_FEATURE_BITMAP_OFFSET |     \
+                             MD_FEATURE_RECOVERY_OFFSET |   \
+                             MD_FEATURE_RECOVERY_BITMAP |   \
+                             MD_FEATURE_BAD_BLOCKS |        \
+                             MD_FEATURE_REPLACEMENT |       \
+                             MD_FEATURE_JOURNAL |           \
+                             MD_FEATURE_RAID0_LAYOUT |      \
+                             FEATURES_PPL | FEATURES_RESHAPE)
+
+typedef const RaidCandidate Candidate;
+
+typedef struct Assembler {
+    Candidate *first;               /* the caller's array */
+    const RaidAssembleOptions *options;
+    RaidAssembly *out;
+    Candidate *valid[RAID_MAX_CANDIDATES];  /* with a superblock, sorted */
+    unsigned nr_valid;
+    Candidate *in_sync[RAID_MAX_CANDIDATES];    /* subset of valid[] */
+    unsigned nr_in_sync;
+    Candidate *freshest;            /* of in_sync[] */
+} Assembler;
+
+const char *raid_refusal_name(RaidRefusal refusal)
+{
+#define NAME(word) [RAID_REFUSE_##word] = #word
+    static const char *const names[RAID_REFUSE__MAX] = {
+        NAME(NONE), NAME(NO_SUPERBLOCK), NAME(FOREIGN), NAME(WRONG_UUID),
+        NAME(WRONG_NAME), NAME(DUPLICATE), NAME(STALE), NAME(SLOT_RANGE),
+        NAME(TOO_SMALL), NAME(UNKNOWN_FEATURE), NAME(GEOMETRY),
+        NAME(MISMATCH), NAME(RESHAPE), NAME(JOURNAL), NAME(BITMAP), NAME(PPL),
+        NAME(BAD_BLOCKS), NAME(REPLACEMENT), NAME(SPLIT_BRAIN), NAME(TOO_FEW),
+        NAME(INCOMPLETE), NAME(DIRTY_DEGRADED),
+    };
+#undef NAME
+
+    assert((unsigned)refusal < RAID_REFUSE__MAX);
+    return names[refusal];
+}
+
+/*
+ * Properties of one superblock
+ */
+
+static bool has_feature(Candidate *c, uint32_t features)
+{
+    return c->super->feature_map & features;
+}
+
+/*
+ * Feature bits that must be understood and are not, or that contradict what
+ * stands beside them: md refuses those combinations too.
+ */
+static uint32_t bad_features(const MdSuper *sb)
+{
+    uint32_t map = sb->feature_map;
+    uint32_t bad = map & ~(uint32_t)FEATURES_KNOWN;
+
+    if (sb->level != 0) {
+        bad |= map & MD_FEATURE_RAID0_LAYOUT;
+    }
+    if ((map & FEATURES_PPL) == FEATURES_PPL) {
+        bad |= FEATURES_PPL;
+    }
+    if ((map & FEATURES_PPL) && (map & MD_FEATURE_BITMAP_OFFSET)) {
+        bad |= map & (FEATURES_PPL | MD_FEATURE_BITMAP_OFFSET);
+    }
+    return bad;
+}
+
+/*
+ * Order
+ */
+
+static int by_number(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int by_image(const MdSuper *a, const MdSuper *b)
+{
+    uint8_t image_a[MD_SUPER_MAX_BYTES];
+    uint8_t image_b[MD_SUPER_MAX_BYTES];
+
+    md_super_encode(a, image_a);
+    md_super_encode(b, image_b);
+    return memcmp(image_a, image_b, MD_SUPER_MAX_BYTES);
+}
+
+static int by_super(const MdSuper *a, const MdSuper *b)
+{
+    return by_number(md_super_role(a), md_super_role(b)) ?:
+           by_number(a->dev_number, b->dev_number) ?:
+           memcmp(a->device_uuid, b->device_uuid, 16) ?:
+           by_number(a->minor_version, b->minor_version) ?:
+           by_image(a, b);
+}
+
+/* Zero only for candidates that nothing can tell apart. */
+static int compare(Candidate *a, Candidate *b)
+{
+    return by_number(a->super_error, b->super_error) ?:
+           (a->super_error ? 0 : by_super(a->super, b->super)) ?:
+           by_number(a->device_bytes, b->device_bytes) ?:
+           by_number(a->nr_bad_blocks, b->nr_bad_blocks);
+}
+
+static void sort(Candidate **list, unsigned nr)
+{
+    for (unsigned i = 1; i < nr; i++) {
+        Candidate *moving = list[i];
+        unsigned at = i;
+
+        for (; at > 0 && compare(moving, list[at - 1]) < 0; at--) {
+            list[at] = list[at - 1];
+        }
+        list[at] = moving;
+    }
+}
+
+/*
+ * Refusals. All of them return false.
+ */
+
+static bool refuse(Assembler *as, RaidRefusal why)
+{
+    as->out->refusal = why;
+    return false;
+}
+
+static bool refuse_member(Assembler *as, RaidRefusal why, Candidate *member,
+                          Candidate *other)
+{
+    RaidAssembly *out = as->out;
+
+    out->member = member - as->first;
+    out->super_error = member->super_error;
+    if (member->super_error == MD_SUPER_OK) {
+        uint16_t role = md_super_role(member->super);
+
+        out->slot = role < MD_ROLE_JOURNAL ? role : -1;
+        out->member_events = member->super->events;
+    }
+    if (other) {
+        out->other = other - as->first;
+        out->array_events = other->super->events;
+    }
+    return refuse(as, why);
+}
+
+static bool refuse_geometry(Assembler *as, RaidGeometryError err)
+{
+    as->out->geometry_error = err;
+    return refuse(as, RAID_REFUSE_GEOMETRY);
+}
+
+/*
+ * Step 1: superblocks are there, valid, and of one array
+ */
+
+/*
+ * A checksum that is wrong is what a torn write leaves behind (I6), so the
+ * policies that do without members do without such a one too. Anything else
+ * means that a device was named by mistake.
+ */
+static bool check_present(Assembler *as, unsigned nr)
+{
+    Candidate *invalid[RAID_MAX_CANDIDATES];
+    unsigned nr_invalid = 0;
+    bool strict = as->options->policy == RAID_POLICY_STRICT;
+    bool torn = false;
+
+    for (unsigned i = 0; i < nr; i++) {
+        Candidate *c = &as->first[i];
+
+        if (c->super_error == MD_SUPER_OK) {
+            as->valid[as->nr_valid++] = c;
+        } else {
+            invalid[nr_invalid++] = c;
+        }
+    }
+    sort(as->valid, as->nr_valid);
+    sort(invalid, nr_invalid);
+    for (unsigned i = 0; i < nr_invalid; i++) {
+        Candidate *c = invalid[i];
+
+        if (c->super_error == MD_SUPER_BAD_DATA_AREA) {
+            return refuse_member(as, RAID_REFUSE_TOO_SMALL, c, NULL);
+        }
+        if (c->super_error != MD_SUPER_BAD_CHECKSUM || strict) {
+            return refuse_member(as, RAID_REFUSE_NO_SUPERBLOCK, c, NULL);
+        }
+        as->out->verdicts[c - as->first] = RAID_MEMBER_STALE;
+        torn = true;
+    }
+    if (!as->nr_valid && torn) {
+        return refuse_member(as, RAID_REFUSE_NO_SUPERBLOCK, invalid[0], NULL);
+    }
+    return true;
+}
+
+static unsigned count_uuid(const Assembler *as, const uint8_t *uuid)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        n += !memcmp(as->valid[i]->super->set_uuid, uuid, 16);
+    }
+    return n;
+}
+
+/* Without one to insist on, it is the one that most members have. */
+static Candidate *majority(const Assembler *as)
+{
+    Candidate *best = NULL;
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        Candidate *c = as->valid[i];
+        unsigned n = count_uuid(as, c->super->set_uuid);
+
+        if (n > most || (n == most && memcmp(c->super->set_uuid,
+                                             best->super->set_uuid, 16) < 0)) {
+            best = c;
+            most = n;
+        }
+    }
+    return best;
+}
+
+static bool check_uuid(Assembler *as)
+{
+    const uint8_t *wanted = as->options->uuid;
+    Candidate *reference = wanted ? NULL : majority(as);
+    const uint8_t *uuid = wanted ? wanted : reference->super->set_uuid;
+
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        Candidate *c = as->valid[i];
+
+        if (memcmp(c->super->set_uuid, uuid, 16)) {
+            return refuse_member(as, wanted ? RAID_REFUSE_WRONG_UUID :
+                                     RAID_REFUSE_FOREIGN, c, reference);
+        }
+    }
+    return true;
+}
+
+/* Whatever the others say of it, a member like this makes no sense here. */
+static bool check_each(Assembler *as)
+{
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        Candidate *c = as->valid[i];
+
+        if (bad_features(c->super)) {
+            as->out->features = bad_features(c->super);
+            return refuse_member(as, RAID_REFUSE_UNKNOWN_FEATURE, c, NULL);
+        }
+    }
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        Candidate *c = as->valid[i];
+        uint16_t role = md_super_role(c->super);
+
+        if (role == MD_ROLE_JOURNAL) {
+            return refuse_member(as, RAID_REFUSE_JOURNAL, c, NULL);
+        }
+        if (role < MD_ROLE_JOURNAL && role >= c->super->raid_disks) {
+            return refuse_member(as, RAID_REFUSE_SLOT_RANGE, c, NULL);
+        }
+    }
+    return true;
+}
+
+/* One device given twice, or a device and a copy of it, however old. */
+static bool check_clones(Assembler *as)
+{
+    static const uint8_t none[16];
+
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        const uint8_t *uuid = as->valid[i]->super->device_uuid;
+
+        for (unsigned j = i + 1; j < as->nr_valid; j++) {
+            if (!memcmp(uuid, as->valid[j]->super->device_uuid, 16) &&
+                memcmp(uuid, none, 16)) {
+                return refuse_member(as, RAID_REFUSE_DUPLICATE, as->valid[j],
+                                     as->valid[i]);
+            }
+        }
+    }
+    return true;
+}
+
+/*
+ * Step 2: whose word counts
+ */
+
+static bool judge_members(Assembler *as)
+{
+    const MdSuper *supers[RAID_MAX_CANDIDATES];
+    RaidHistory history;
+
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        supers[i] = as->valid[i]->super;
+    }
+    if (!raid_history_judge(supers, as->nr_valid, &history)) {
+        return refuse_member(as, RAID_REFUSE_SPLIT_BRAIN,
+                             as->valid[history.member],
+                             as->valid[history.other]);
+    }
+    if (history.freshest >= 0) {
+        as->freshest = as->valid[history.freshest];
+    }
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        Candidate *c = as->valid[i];
+
+        as->out->verdicts[c - as->first] = history.verdicts[i];
+        if (history.verdicts[i] == RAID_MEMBER_IN_SYNC) {
+            as->in_sync[as->nr_in_sync++] = c;
+        }
+    }
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        if (has_feature(as->valid[i], MD_FEATURE_REPLACEMENT) &&
+            history.verdicts[i] != RAID_MEMBER_STALE) {
+            return refuse_member(as, RAID_REFUSE_REPLACEMENT, as->valid[i],
+                                 NULL);
+        }
+    }
+    return true;
+}
+
+/*
+ * Step 3: what those in sync make
+ */
+
+/* mdadm names arrays "host:name"; the second part alone will do. */
+static bool check_name(Assembler *as)
+{
+    const char *wanted = as->options->name;
+    const char *name = as->freshest->super->set_name;
+    const char *colon = strchr(name, ':');
+
+    if (!wanted || !strcmp(wanted, name) ||
+        (colon && !strcmp(wanted, colon + 1))) {
+        return true;
+    }
+    return refuse_member(as, RAID_REFUSE_WRONG_NAME, as->freshest, NULL);
+}
+
+/*
+ * The number of slots and their size may change while an array runs, so there
+ * a member that is one update behind may differ: the freshest is right.
+ */
+static bool matches(const MdSuper *sb, const MdSuper *fresh)
+{
+    if (sb->level != fresh->level || sb->layout != fresh->layout ||
+        sb->chunk_sectors != fresh->chunk_sectors ||
+        sb->minor_version != fresh->minor_version) {
+        return false;
+    }
+    return sb->events != fresh->events ||
+           (sb->raid_disks == fresh->raid_disks &&
+            sb->size_sectors == fresh->size_sectors);
+}
+
+static bool check_member(Assembler *as, Candidate *c)
+{
+    const MdSuper *sb = c->super;
+    const MdSuper *fresh = as->freshest->super;
+
+    if (has_feature(c, FEATURES_RESHAPE)) {
+        return refuse_member(as, RAID_REFUSE_RESHAPE, c, NULL);
+    }
+    if (has_feature(c, MD_FEATURE_JOURNAL)) {
+        return refuse_member(as, RAID_REFUSE_JOURNAL, c, NULL);
+    }
+    if (!matches(sb, fresh)) {
+        return refuse_member(as, RAID_REFUSE_MISMATCH, c, as->freshest);
+    }
+    if (md_super_role(sb) >= fresh->raid_disks) {
+        return refuse_member(as, RAID_REFUSE_SLOT_RANGE, c, as->freshest);
+    }
+    if (fresh->level != 0 && fresh->size_sectors > sb->data_size_sectors) {
+        return refuse_member(as, RAID_REFUSE_TOO_SMALL, c, as->freshest);
+    }
+    if (has_feature(c, MD_FEATURE_BAD_BLOCKS) && c->nr_bad_blocks) {
+        return refuse_member(as, RAID_REFUSE_BAD_BLOCKS, c, NULL);
+    }
+    return true;
+}
+
+/* Sorted by slot, so rivals are neighbours. */
+static bool check_members(Assembler *as)
+{
+    for (unsigned i = 0; i < as->nr_in_sync; i++) {
+        if (!check_member(as, as->in_sync[i])) {
+            return false;
+        }
+    }
+    for (unsigned i = 1; i < as->nr_in_sync; i++) {
+        Candidate *a = as->in_sync[i - 1];
+        Candidate *b = as->in_sync[i];
+
+        if (md_super_role(a->super) == md_super_role(b->super)) {
+            return refuse_member(as, RAID_REFUSE_DUPLICATE, b, a);
+        }
+    }
+    return true;
+}
+
+static bool level_is_known(int32_t md_level)
+{
+    RaidGeometryParams params;
+
+    /* This layout is one that every level has, RAID10 aside. */
+    return md_level == 10 || raid_from_md(md_level, 0, &params);
+}
+
+static bool make_geometry(Assembler *as)
+{
+    const MdSuper *fresh = as->freshest->super;
+    bool has_layout = fresh->level != 0 ||
+                      has_feature(as->freshest, MD_FEATURE_RAID0_LAYOUT);
+    uint32_t md_layout = has_layout ? fresh->layout : 0;
+    bool own_sizes = fresh->level == 0;
+    RaidGeometryParams params = { 0 };
+    RaidGeometryError err;
+
+    if (!raid_from_md(fresh->level, md_layout, &params)) {
+        return refuse_geometry(as, level_is_known(fresh->level) ?
+                                   RAID_GEOMETRY_BAD_LAYOUT :
+                                   RAID_GEOMETRY_BAD_LEVEL);
+    }
+    if (fresh->raid_disks > RAID_MAX_MEMBERS) {
+        return refuse_geometry(as, RAID_GEOMETRY_TOO_MANY_SLOTS);
+    }
+    params.nr_slots = fresh->raid_disks;
+    params.chunk_bytes = fresh->chunk_sectors * RAID_SECTOR_BYTES;
+    for (unsigned slot = 0; slot < params.nr_slots; slot++) {
+        params.member_bytes[slot] = RAID_SECTOR_BYTES *
+            (own_sizes ? fresh->data_size_sectors : fresh->size_sectors);
+    }
+    for (unsigned i = 0; i < as->nr_in_sync && own_sizes; i++) {
+        const MdSuper *sb = as->in_sync[i]->super;
+
+        params.member_bytes[md_super_role(sb)] =
+            sb->data_size_sectors * RAID_SECTOR_BYTES;
+    }
+    err = raid_geometry_init(&as->out->geom, &params);
+    return err == RAID_GEOMETRY_OK || refuse_geometry(as, err);
+}
+
+static void fill_slots(Assembler *as)
+{
+    RaidAssembly *out = as->out;
+
+    out->freshest = as->freshest - as->first;
+    out->events = as->freshest->super->events;
+    out->resync_offset = MD_RESYNC_DONE;
+    out->missing_slots = raid_mask_first(out->geom.nr_slots);
+    for (unsigned i = 0; i < as->nr_in_sync; i++) {
+        Candidate *c = as->in_sync[i];
+        unsigned slot = md_super_role(c->super);
+
+        out->slots[slot] = c - as->first;
+        out->missing_slots &= ~RAID_BIT(slot);
+        if (c->super->events < out->events) {
+            out->lagging_slots |= RAID_BIT(slot);
+        } else if (out->geom.level != RAID_LEVEL_0 &&
+                   c->super->resync_offset < out->resync_offset) {
+            out->resync_offset = c->super->resync_offset;
+        }
+    }
+}
+
+/* The first slot that is missing stands for all. */
+static bool refuse_missing(Assembler *as, RaidRefusal why)
+{
+    as->out->slot = raid_mask_lowest(as->out->missing_slots);
+    as->out->array_events = as->out->events;
+    return refuse(as, why);
+}
+
+static bool check_stale(Assembler *as)
+{
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        Candidate *c = as->valid[i];
+
+        if (as->options->policy == RAID_POLICY_STRICT &&
+            as->out->verdicts[c - as->first] == RAID_MEMBER_STALE) {
+            return refuse_member(as, RAID_REFUSE_STALE, c, as->freshest);
+        }
+    }
+    return true;
+}
+
+static bool check_state(Assembler *as)
+{
+    RaidAssembly *out = as->out;
+    bool clean = out->resync_offset == MD_RESYNC_DONE;
+
+    if (raid_array_state_of(&out->geom, out->missing_slots, true, false) ==
+        RAID_ARRAY_FAILED) {
+        return refuse_missing(as, RAID_REFUSE_TOO_FEW);
+    }
+    if (out->missing_slots && as->options->policy == RAID_POLICY_STRICT) {
+        return refuse_missing(as, RAID_REFUSE_INCOMPLETE);
+    }
+    if (raid_array_state_of(&out->geom, out->missing_slots, clean, false) ==
+        RAID_ARRAY_FAILED) {
+        if (as->options->policy != RAID_POLICY_FORCE) {
+            return refuse_missing(as, RAID_REFUSE_DIRTY_DEGRADED);
+        }
+        out->forced = true;
+    }
+    out->state = raid_array_state_of(&out->geom, out->missing_slots, clean,
+                                     out->forced);
+    return true;
+}
+
+/* Whoever writes must keep these up to date, or they would lie later. */
+static bool check_intents(Assembler *as)
+{
+    for (unsigned i = 0; i < as->nr_in_sync && !as->options->read_only; i++) {
+        Candidate *c = as->in_sync[i];
+
+        if (has_feature(c, MD_FEATURE_BITMAP_OFFSET)) {
+            return refuse_member(as, RAID_REFUSE_BITMAP, c, NULL);
+        }
+        if (has_feature(c, FEATURES_PPL)) {
+            return refuse_member(as, RAID_REFUSE_PPL, c, NULL);
+        }
+    }
+    return true;
+}
+
+static bool make_array(Assembler *as)
+{
+    if (!as->freshest) {
+        return check_stale(as) && refuse(as, RAID_REFUSE_TOO_FEW);
+    }
+    if (!check_name(as) || !check_members(as) || !make_geometry(as)) {
+        return false;
+    }
+    fill_slots(as);
+    return check_stale(as) && check_state(as) && check_intents(as);
+}
+
+static void clear(RaidAssembly *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->member = -1;
+    out->other = -1;
+    out->slot = -1;
+    out->freshest = -1;
+    for (unsigned slot = 0; slot < RAID_MAX_MEMBERS; slot++) {
+        out->slots[slot] = -1;
+    }
+}
+
+bool raid_assemble(const RaidCandidate *candidates, unsigned nr,
+                   const RaidAssembleOptions *options, RaidAssembly *out)
+{
+    Assembler as = { .first = candidates, .options = options, .out = out };
+
+    assert(nr > 0 && nr <= RAID_MAX_CANDIDATES);
+    clear(out);
+    return check_present(&as, nr) && check_uuid(&as) && check_each(&as) &&
+           check_clones(&as) && judge_members(&as) && make_array(&as);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * History: which superblocks of one array hold the current state of it
+ *
+ * Owns: the rules that tell the current members from stale ones, and an array
+ * that ran in two halves from one that did not.
+ * Must not know: policies, geometry, anything besides superblocks.
+ * Threads: any; pure.
+ * Keeps: I6 (a cut update reads as the state before or after it), I7 as far as
+ * superblocks tell.
+ *
+ * Words used below:
+ *
+ * - A member *claims* a slot when its own superblock says that it holds all
+ *   data of that slot. Spares and members being rebuilt claim none.
+ * - a *disowns* b when a's table of roles does not say of b what b says of
+ *   itself. md marks a member that failed as faulty, but one that was not
+ *   there when the array started is merely left out of the table, so both
+ *   count alike.
+ * - A superblock disowned by one that is not older is *condemned*. Equal event
+ *   counts do occur: md takes one event back when it goes from dirty to clean,
+ *   and may have to record a failure right after that.
+ */
+#include <linux/types.h>
+#include <linux/raid/md_p.h>
+
+#include "history.h"
+
+typedef struct Judge {
+    const MdSuper *const *supers;
+    unsigned nr;
+    uint64_t newest;            /* highest event count of all claims */
+    RaidHistory *out;
+} Judge;
+
+static bool claims_slot(const MdSuper *sb)
+{
+    return md_super_role(sb) < MD_ROLE_MAX &&
+           !(sb->feature_map & MD_FEATURE_RECOVERY_OFFSET);
+}
+
+static uint16_t role_given_by(const MdSuper *a, const MdSuper *b)
+{
+    return b->dev_number < a->max_dev ? a->roles[b->dev_number]
+                                      : MD_ROLE_SPARE;
+}
+
+static bool disowns(const MdSuper *a, const MdSuper *b)
+{
+    return role_given_by(a, b) != md_super_role(b);
+}
+
+/* Behind by more than one cut update can explain. */
+static bool is_behind(const MdSuper *sb, uint64_t events)
+{
+    return sb->events < events && events - sb->events > 1;
+}
+
+static void find_newest(Judge *judge)
+{
+    for (unsigned i = 0; i < judge->nr; i++) {
+        const MdSuper *sb = judge->supers[i];
+
+        if (claims_slot(sb) && sb->events > judge->newest) {
+            judge->newest = sb->events;
+        }
+    }
+}
+
+/*
+ * Is @old merely an early leaver, though it and @new disown each other? (Two
+ * members fail one after the other, and only the first one is replaced.) So it
+ * is when a member went along with both: @old knew it, so it holds all that
+ * @old holds, and it has since come to where @new is.
+ *
+ * This rests on a device number meaning one history: who rebuilds a member
+ * that ran apart gives it a new number, as mdadm does.
+ */
+static bool is_ancestor(const Judge *judge, const MdSuper *old,
+                        const MdSuper *new)
+{
+    for (unsigned i = 0; i < judge->nr; i++) {
+        const MdSuper *sb = judge->supers[i];
+
+        if (sb != old && sb != new && claims_slot(sb) &&
+            !is_behind(sb, judge->newest) && !disowns(old, sb) &&
+            !disowns(new, sb) && !disowns(sb, new)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool ran_apart(const Judge *judge, const MdSuper *a, const MdSuper *b)
+{
+    if (!disowns(a, b) || !disowns(b, a) || is_behind(b, judge->newest) ||
+        a->events > b->events) {
+        return false;
+    }
+    return !is_behind(a, b->events) || !is_ancestor(judge, a, b);
+}
+
+static bool conflict(Judge *judge, unsigned member, unsigned other)
+{
+    judge->out->conflict = true;
+    judge->out->member = member;
+    judge->out->other = other;
+    return false;
+}
+
+static bool check_split_brain(Judge *judge)
+{
+    for (unsigned i = 0; i < judge->nr; i++) {
+        for (unsigned j = 0; j < judge->nr; j++) {
+            const MdSuper *a = judge->supers[i];
+            const MdSuper *b = judge->supers[j];
+
+            if (i != j && claims_slot(a) && claims_slot(b) &&
+                ran_apart(judge, a, b)) {
+                return conflict(judge, i, j);
+            }
+        }
+    }
+    return true;
+}
+
+/*
+ * Spares and half-rebuilt members are witnesses too: they were there when the
+ * other failed. Only their event count means nothing for the others.
+ */
+static bool is_condemned(const Judge *judge, const MdSuper *sb)
+{
+    for (unsigned i = 0; i < judge->nr; i++) {
+        const MdSuper *a = judge->supers[i];
+
+        if (a != sb && a->events >= sb->events && disowns(a, sb)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static RaidMemberState verdict(const Judge *judge, const MdSuper *sb)
+{
+    uint16_t role = md_super_role(sb);
+
+    if (role == MD_ROLE_SPARE) {
+        return RAID_MEMBER_SPARE;
+    }
+    if (role >= MD_ROLE_MAX || is_behind(sb, judge->newest) ||
+        is_condemned(judge, sb)) {
+        return RAID_MEMBER_STALE;
+    }
+    return claims_slot(sb) ? RAID_MEMBER_IN_SYNC : RAID_MEMBER_REBUILDING;
+}
+
+static void find_freshest(const Judge *judge)
+{
+    RaidHistory *out = judge->out;
+
+    for (unsigned i = 0; i < judge->nr; i++) {
+        if (out->verdicts[i] == RAID_MEMBER_IN_SYNC &&
+            (out->freshest < 0 || judge->supers[i]->events >
+             judge->supers[out->freshest]->events)) {
+            out->freshest = i;
+        }
+    }
+}
+
+/* A spare that failed is none. */
+static void drop_failed_spares(const Judge *judge)
+{
+    RaidHistory *out = judge->out;
+
+    for (unsigned i = 0; i < judge->nr && out->freshest >= 0; i++) {
+        if (out->verdicts[i] == RAID_MEMBER_SPARE &&
+            role_given_by(judge->supers[out->freshest], judge->supers[i]) ==
+            MD_ROLE_FAULTY) {
+            out->verdicts[i] = RAID_MEMBER_STALE;
+        }
+    }
+}
+
+/* No single update lets a member in that was out before: it is rebuilt. */
+static bool check_agreement(Judge *judge)
+{
+    const RaidMemberState *verdicts = judge->out->verdicts;
+
+    for (unsigned i = 0; i < judge->nr; i++) {
+        for (unsigned j = 0; j < judge->nr; j++) {
+            if (verdicts[i] == RAID_MEMBER_IN_SYNC &&
+                verdicts[j] == RAID_MEMBER_IN_SYNC &&
+                disowns(judge->supers[i], judge->supers[j])) {
+                return conflict(judge, i, j);
+            }
+        }
+    }
+    return true;
+}
+
+bool raid_history_judge(const MdSuper *const *supers, unsigned nr,
+                        RaidHistory *out)
+{
+    Judge judge = { .supers = supers, .nr = nr, .out = out };
+
+    *out = (RaidHistory) { .freshest = -1, .member = -1, .other = -1 };
+    find_newest(&judge);
+    if (!check_split_brain(&judge)) {
+        return false;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        out->verdicts[i] = verdict(&judge, supers[i]);
+    }
+    find_freshest(&judge);
+    drop_failed_spares(&judge);
+    return check_agreement(&judge);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * History: which superblocks of one array hold the current state of it
+ *
+ * The part of assembly that compares event counts and role tables. Pure, no
+ * I/O; any thread.
+ */
+#ifndef UTIL_RAID_HISTORY_H
+#define UTIL_RAID_HISTORY_H
+
+#include "md-super.h"
+#include "member-state.h"
+
+/* More than fill the slots: spares and members left out count too. */
+#define RAID_MAX_CANDIDATES     (2 * RAID_MAX_MEMBERS)
+
+/* Numbers below are indices of the superblocks given. */
+typedef struct RaidHistory {
+    bool conflict;              /* @member and @other ran apart */
+    int member;
+    int other;
+    int freshest;               /* in sync with most events, or -1: none is */
+    RaidMemberState verdicts[RAID_MAX_CANDIDATES];  /* void after conflict */
+} RaidHistory;
+
+/**
+ * raid_history_judge: tell current superblocks from old ones
+ * @supers: @nr of one array, at most RAID_MAX_CANDIDATES; among equals the
+ *          first one is named, so sort them where that matters
+ * @out:    wholly overwritten
+ *
+ * In sync are those that hold a whole slot by their own word, that are at most
+ * one event behind the newest of these, and that none which is not older calls
+ * anything else. So no member in sync calls another one faulty.
+ *
+ * Returns false, with @out->conflict, when members ran apart.
+ */
+bool raid_history_judge(const MdSuper *const *supers, unsigned nr,
+                        RaidHistory *out);
+
+#endif /* UTIL_RAID_HISTORY_H */
