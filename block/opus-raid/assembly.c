@@ -166,9 +166,11 @@ static const char *refusal_hint(RaidRefusal refusal)
         return "Remove it with 'mdadm --grow --consistency-policy=resync', "
                "or open the array read-only.\n";
     case RAID_REFUSE_TOO_FEW:
+        return "Give more of its members; 'mdadm --examine' shows which "
+               "slots they fill.\n";
     case RAID_REFUSE_INCOMPLETE:
-        return "Give more of its members; assemble=degraded starts it "
-               "without some.\n";
+        return "Give the missing member, or start without it by "
+               "assemble=degraded.\n";
     case RAID_REFUSE_DIRTY_DEGRADED:
         return "Give the missing member, or accept the risk with "
                "assemble=force.\n";
