@@ -75,11 +75,12 @@ static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
 
 /*
  * Write the superblocks of all members in use, with a new event count, until
- * that works for all that are left. Called with meta_lock held.
+ * that works for all that are left. A read-only array only remembers. Called
+ * with meta_lock held.
  */
 static int coroutine_fn GRAPH_RDLOCK array_commit(OpusRaid *s)
 {
-    while (s->state != RAID_ARRAY_FAILED) {
+    while (s->state != RAID_ARRAY_FAILED && opus_is_writable(s->bs)) {
         RaidMask failed_slots;
 
         WITH_QEMU_LOCK_GUARD(&s->state_lock) {
@@ -232,6 +233,13 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s)
     return ret;
 }
 
+/* Any thread. */
+static void arm_idle_timer(OpusRaid *s)
+{
+    timer_mod(s->idle_timer,
+              qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+}
+
 /* Called with meta_lock held. */
 static int coroutine_fn GRAPH_RDLOCK mark_dirty_locked(OpusRaid *s)
 {
@@ -246,11 +254,7 @@ static int coroutine_fn GRAPH_RDLOCK mark_dirty_locked(OpusRaid *s)
         trace_opus_raid_dirty(s->bs, true, s->events, ret);
         if (ret == 0) {
             qatomic_set(&s->dirty, true);
-            if (s->idle_timer) {
-                timer_mod(s->idle_timer,
-                          qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
-                          IDLE_CHECK_MS);
-            }
+            arm_idle_timer(s);
         }
     }
     return ret;
@@ -354,9 +358,9 @@ static void coroutine_fn idle_check_co(void *opaque)
     WITH_GRAPH_RDLOCK_GUARD() {
         opus_array_mark_clean(s);
     }
-    if (qatomic_read(&s->dirty) && s->idle_timer) {
-        timer_mod(s->idle_timer,
-                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+    /* A failed array stays as it is. */
+    if (qatomic_read(&s->dirty) && opus_missing_slots(s) != ~(RaidMask)0) {
+        arm_idle_timer(s);
     }
     bdrv_dec_in_flight(bs);
 }
@@ -373,26 +377,23 @@ static void idle_timer_cb(void *opaque)
     bdrv_inc_in_flight(s->bs);
     if (qatomic_xchg(&s->wrote, false) || qatomic_read(&s->active_writes) ||
         qatomic_read(&s->bs->quiesce_counter)) {
-        timer_mod(s->idle_timer,
-                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+        arm_idle_timer(s);
         bdrv_dec_in_flight(s->bs);
         return;
     }
     qemu_coroutine_enter(qemu_coroutine_create(idle_check_co, s));
 }
 
-void opus_array_idle_start(OpusRaid *s, AioContext *ctx)
+void opus_array_idle_start(OpusRaid *s)
 {
-    s->idle_timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_MS,
-                                  idle_timer_cb, s);
-    if (s->dirty) {
-        timer_mod(s->idle_timer,
-                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
-    }
+    GLOBAL_STATE_CODE();
+    s->idle_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME,
+                                  SCALE_MS, idle_timer_cb, s);
 }
 
 void opus_array_idle_stop(OpusRaid *s)
 {
+    GLOBAL_STATE_CODE();
     timer_free(s->idle_timer);
     s->idle_timer = NULL;
 }

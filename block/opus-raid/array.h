@@ -70,9 +70,10 @@ int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s);
 
 /*
  * The idle check marks an array clean that was not written to for a while. It
- * runs in the node's AioContext. start and stop come from the main loop.
+ * runs in the main loop's context, where both of these are called too: so it
+ * is never running while it is stopped.
  */
-void opus_array_idle_start(OpusRaid *s, AioContext *ctx);
+void opus_array_idle_start(OpusRaid *s);
 void opus_array_idle_stop(OpusRaid *s);
 
 #endif /* BLOCK_OPUS_RAID_ARRAY_H */

@@ -133,15 +133,9 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_co(OpusRaid *s, Error **errp)
     return ret;
 }
 
-static bool is_active_writable(BlockDriverState *bs)
-{
-    return (bs->open_flags & BDRV_O_RDWR) &&
-           !(bs->open_flags & BDRV_O_INACTIVE);
-}
-
 static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, Error **errp)
 {
-    return opus_assemble(s, is_active_writable(s->bs), errp);
+    return opus_assemble(s, opus_is_writable(s->bs), errp);
 }
 
 bool opus_is_array(const BlockDriverState *bs)
@@ -258,12 +252,12 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
         goto out;
     }
     ret = control_run(s, assemble_co, errp);
-    if (ret == 0 && is_active_writable(bs)) {
+    if (ret == 0 && opus_is_writable(bs)) {
         ret = control_run(s, start_writing_co, errp);
     }
     if (ret == 0) {
         set_request_flags(bs);
-        opus_array_idle_start(s, bdrv_get_aio_context(bs));
+        opus_array_idle_start(s);
     }
 
 out:
@@ -278,7 +272,7 @@ static void opus_close(BlockDriverState *bs)
 {
     OpusRaid *s = bs->opaque;
 
-    if (is_active_writable(bs)) {
+    if (opus_is_writable(bs)) {
         Error *err = NULL;
 
         if (control_run(s, mark_clean_co, &err) < 0) {
@@ -322,7 +316,7 @@ static int opus_reopen_prepare(BDRVReopenState *state,
                                BlockReopenQueue *queue, Error **errp)
 {
     OpusRaid *s = state->bs->opaque;
-    bool was_writable = is_active_writable(state->bs);
+    bool was_writable = opus_is_writable(state->bs);
     bool writable = (state->flags & BDRV_O_RDWR) &&
                     !(state->flags & BDRV_O_INACTIVE);
     g_autofree uint32_t *limit = g_new(uint32_t, 1);
@@ -361,7 +355,7 @@ static void opus_reopen_commit_post(BDRVReopenState *state)
     OpusRaid *s = state->bs->opaque;
     Error *err = NULL;
 
-    if (is_active_writable(state->bs) &&
+    if (opus_is_writable(state->bs) &&
         control_run(s, start_writing_co, &err) < 0) {
         error_report_err(err);
     }
@@ -488,16 +482,6 @@ static bool coroutine_fn GRAPH_RDLOCK opus_co_is_inserted(BlockDriverState *bs)
     return true;
 }
 
-static void opus_detach_aio_context(BlockDriverState *bs)
-{
-    opus_array_idle_stop(bs->opaque);
-}
-
-static void opus_attach_aio_context(BlockDriverState *bs, AioContext *ctx)
-{
-    opus_array_idle_start(bs->opaque, ctx);
-}
-
 static BlockDriver bdrv_opus_raid = {
     .format_name                = "opus-raid",
     .instance_size              = sizeof(OpusRaid),
@@ -517,8 +501,6 @@ static BlockDriver bdrv_opus_raid = {
     .bdrv_gather_child_options  = opus_gather_child_options,
     .bdrv_dirname               = opus_dirname,
     .bdrv_refresh_limits        = opus_refresh_limits,
-    .bdrv_detach_aio_context    = opus_detach_aio_context,
-    .bdrv_attach_aio_context    = opus_attach_aio_context,
 
     .bdrv_co_preadv_part        = opus_co_preadv_part,
     .bdrv_co_pwritev_part       = opus_co_pwritev_part,

@@ -220,7 +220,7 @@ opus_mirror_recover(OpusRaid *s, uint64_t array_off, size_t bytes,
     }
     if (ret == 0) {
         qemu_iovec_from_buf(qiov, qiov_offset, buf, bytes);
-        if (!bdrv_is_read_only(s->bs)) {
+        if (opus_is_writable(s->bs)) {
             RAID_MASK_FOREACH(slot, unreadable_slots) {
                 if (rewrite_copy(s, array_off, buf, bytes, slot) < 0) {
                     ret = -EIO;

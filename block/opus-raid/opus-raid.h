@@ -101,7 +101,7 @@ typedef struct OpusRaid {
     bool dirty;                 /* atomic; set under meta_lock */
     bool wrote;                 /* atomic: a write since the last idle check */
     uint64_t active_writes;     /* atomic */
-    QEMUTimer *idle_timer;      /* in bs's AioContext; changes while drained */
+    QEMUTimer *idle_timer;      /* in the main loop's AioContext */
 
     OpusStripeLocks stripe_locks;
     OpusStats stats;
@@ -115,6 +115,13 @@ static inline RaidMask opus_missing_slots(OpusRaid *s)
 static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)
 {
     return !(opus_missing_slots(s) & RAID_BIT(slot));
+}
+
+/* May this process write to the members? */
+static inline bool opus_is_writable(BlockDriverState *bs)
+{
+    return (bs->open_flags & BDRV_O_RDWR) &&
+           !(bs->open_flags & BDRV_O_INACTIVE);
 }
 
 /* May what redundancy says be given out as data? (P4) */

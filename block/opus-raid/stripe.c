@@ -242,7 +242,7 @@ try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     if (ret == 0) {
         opus_columns_recover(&c);
         give_out(&c, range->start, qiov, qiov_offset);
-        if (*unreadable_slots && !bdrv_is_read_only(s->bs)) {
+        if (*unreadable_slots && opus_is_writable(s->bs)) {
             ret = rewrite_members(s, &c,
                                   *unreadable_slots & ~opus_missing_slots(s));
         }
