@@ -94,7 +94,7 @@ typedef struct RaidAssembly {
  * between two members (I6). A superblock with a wrong checksum may have been
  * torn and is treated as a stale one. Members that call each other faulty ran
  * apart: split brain, under every policy; unless the older one is more than
- * one event behind and a member in sync was with both, for then it is merely
+ * one event behind and another member was with both, for then it is merely
  * stale. Spares and members being rebuilt are left out and take no slot.
  *
  * The first refusal that applies is given, in the order in which assemble.c

@@ -33,10 +33,14 @@ typedef struct Judge {
     RaidHistory *out;
 } Judge;
 
+static bool has_slot(const MdSuper *sb)
+{
+    return md_super_role(sb) < MD_ROLE_MAX;
+}
+
 static bool claims_slot(const MdSuper *sb)
 {
-    return md_super_role(sb) < MD_ROLE_MAX &&
-           !(sb->feature_map & MD_FEATURE_RECOVERY_OFFSET);
+    return has_slot(sb) && !(sb->feature_map & MD_FEATURE_RECOVERY_OFFSET);
 }
 
 static uint16_t role_given_by(const MdSuper *a, const MdSuper *b)
@@ -68,10 +72,27 @@ static void find_newest(Judge *judge)
 }
 
 /*
+ * Spares and half-rebuilt members are witnesses too: they were there when the
+ * other failed. Only their event count means nothing for the others.
+ */
+static bool is_condemned(const Judge *judge, const MdSuper *sb)
+{
+    for (unsigned i = 0; i < judge->nr; i++) {
+        const MdSuper *a = judge->supers[i];
+
+        if (a != sb && a->events >= sb->events && disowns(a, sb)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
  * Is @old merely an early leaver, though it and @new disown each other? (Two
  * members fail one after the other, and only the first one is replaced.) So it
- * is when a member went along with both: @old knew it, so it holds all that
- * @old holds, and it has since come to where @new is.
+ * is when a line leads from @old to @new, each member of which knew the next:
+ * the next one then was there all the time that the one before it was, hence
+ * lacks nothing of it. The line may pass through members that left, too.
  *
  * This rests on a device number meaning one history: who rebuilds a member
  * that ran apart gives it a new number, as mdadm does.
@@ -79,22 +100,45 @@ static void find_newest(Judge *judge)
 static bool is_ancestor(const Judge *judge, const MdSuper *old,
                         const MdSuper *new)
 {
-    for (unsigned i = 0; i < judge->nr; i++) {
-        const MdSuper *sb = judge->supers[i];
+    const MdSuper *line[RAID_MAX_CANDIDATES] = { old };
+    bool reached[RAID_MAX_CANDIDATES] = { false };
+    unsigned n = 1;
 
-        if (sb != old && sb != new && claims_slot(sb) &&
-            !is_behind(sb, judge->newest) && !disowns(old, sb) &&
-            !disowns(new, sb) && !disowns(sb, new)) {
+    for (unsigned i = 0; i < n; i++) {
+        if (!disowns(line[i], new)) {
+            return true;
+        }
+        for (unsigned j = 0; j < judge->nr; j++) {
+            const MdSuper *sb = judge->supers[j];
+
+            if (!reached[j] && sb != old && has_slot(sb) &&
+                !disowns(line[i], sb) && !is_behind(sb, line[i]->events)) {
+                reached[j] = true;
+                line[n++] = sb;
+            }
+        }
+    }
+    return false;
+}
+
+/* One that it knew well has since seen it fail: plainly out, no conflict. */
+static bool was_left_behind(const Judge *judge, const MdSuper *sb)
+{
+    for (unsigned i = 0; i < judge->nr; i++) {
+        const MdSuper *a = judge->supers[i];
+
+        if (a->events >= sb->events && disowns(a, sb) && !disowns(sb, a)) {
             return true;
         }
     }
     return false;
 }
 
+/* @a is not newer than @b. */
 static bool ran_apart(const Judge *judge, const MdSuper *a, const MdSuper *b)
 {
     if (!disowns(a, b) || !disowns(b, a) || is_behind(b, judge->newest) ||
-        a->events > b->events) {
+        was_left_behind(judge, b)) {
         return false;
     }
     return !is_behind(a, b->events) || !is_ancestor(judge, a, b);
@@ -116,7 +160,7 @@ static bool check_split_brain(Judge *judge)
             const MdSuper *b = judge->supers[j];
 
             if (i != j && claims_slot(a) && claims_slot(b) &&
-                ran_apart(judge, a, b)) {
+                a->events <= b->events && ran_apart(judge, a, b)) {
                 return conflict(judge, i, j);
             }
         }
@@ -124,30 +168,12 @@ static bool check_split_brain(Judge *judge)
     return true;
 }
 
-/*
- * Spares and half-rebuilt members are witnesses too: they were there when the
- * other failed. Only their event count means nothing for the others.
- */
-static bool is_condemned(const Judge *judge, const MdSuper *sb)
-{
-    for (unsigned i = 0; i < judge->nr; i++) {
-        const MdSuper *a = judge->supers[i];
-
-        if (a != sb && a->events >= sb->events && disowns(a, sb)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static RaidMemberState verdict(const Judge *judge, const MdSuper *sb)
 {
-    uint16_t role = md_super_role(sb);
-
-    if (role == MD_ROLE_SPARE) {
+    if (md_super_role(sb) == MD_ROLE_SPARE) {
         return RAID_MEMBER_SPARE;
     }
-    if (role >= MD_ROLE_MAX || is_behind(sb, judge->newest) ||
+    if (!has_slot(sb) || is_behind(sb, judge->newest) ||
         is_condemned(judge, sb)) {
         return RAID_MEMBER_STALE;
     }

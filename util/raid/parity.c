@@ -5,8 +5,8 @@
  * Owns:      the arithmetic of P and Q; the only file that calls ISA-L.
  * Knows not: geometry, members, which bytes of a stripe it works on.
  * Threads:   any; nothing here keeps state, all scratch is on the stack.
- * Keeps:     raid_parity_copy_generate() makes parity of the private copy,
- *            whatever happens to the source meanwhile (I3).
+ * Keeps:     I2, as far as it is about arithmetic: P and Q are functions of the
+ *            columns given, each byte of which is read once.
  *
  * What ISA-L asks for: xor_gen() two sources, pq_gen() two sources and 32-byte
  * lengths, the others 64 bytes; sources and results aligned to a vector.
@@ -22,15 +22,6 @@
 #define MAX_COLUMNS     (RAID_MAX_MEMBERS + 1)
 #define MAX_WANTED      2
 #define TABLE_BYTES     32      /* ISA-L: for each coefficient */
-
-/*
- * Tile of a column in raid_parity_copy_generate(): what was just copied is
- * still in the cache (L2 up to 16 columns with 1 MiB) when parity is computed
- * from it. Smaller tiles keep it nearer, but each jump to the next column
- * costs the prefetcher a new start: from a source in memory, 4 KiB tiles ran
- * at two thirds of the speed of these, from a cached source at the same.
- */
-#define TILE_BYTES      65536u
 
 /* Powers of the generator 2, reduced by 0x11d. */
 static const uint8_t gf_exp[RAID_MAX_MEMBERS] = {
@@ -50,9 +41,8 @@ typedef struct Row {
     uint8_t coef[MAX_COLUMNS];  /* of each column; 0 where not needed */
 } Row;
 
-/* 64 bytes, whatever the machine's vectors are; the compiler splits it. */
-typedef uint64_t Vector __attribute__((vector_size(RAID_PARITY_ALIGN),
-                                       may_alias));
+/* What every machine has in a register; wider ones buy little here. */
+typedef uint64_t Vector __attribute__((vector_size(16), may_alias));
 
 /* XOR of @nr columns into @out. */
 static void xor_columns(unsigned nr, size_t bytes, void *const *columns,
@@ -84,41 +74,30 @@ void raid_parity_generate(unsigned nr_data, size_t bytes, void *const *data,
     pq_gen(nr_data + 2, bytes, vects);
 }
 
-void raid_parity_copy_generate(unsigned nr_data, size_t bytes,
-                               const void *const *from, void *const *to,
-                               void *p, void *q)
+/*
+ * to ^= from. Unlike xor_gen() this leaves the result in the cache, where it
+ * is wanted next.
+ */
+static void xor_into(void *to, const void *from, size_t bytes)
 {
-    for (size_t off = 0; off < bytes; off += TILE_BYTES) {
-        size_t tile = bytes - off < TILE_BYTES ? bytes - off : TILE_BYTES;
-        void *columns[MAX_COLUMNS];
+    Vector *sum = to;
+    const Vector *change = from;
 
-        for (unsigned i = 0; i < nr_data; i++) {
-            columns[i] = (char *)to[i] + off;
-            memcpy(columns[i], (const char *)from[i] + off, tile);
-        }
-        raid_parity_generate(nr_data, tile, columns, (char *)p + off,
-                             q ? (char *)q + off : NULL);
-    }
-}
-
-/* old ^= new; and p ^= the same, unless it is NULL */
-static void make_delta(size_t bytes, void *old, const void *new_data, void *p)
-{
-    Vector *delta = old, *sum = p;
-    const Vector *change = new_data;
-
-    for (size_t i = 0; i < bytes / sizeof(Vector); i++) {
-        delta[i] ^= change[i];
-        if (sum) {
-            sum[i] ^= delta[i];
-        }
+    for (size_t i = 0; i < bytes / sizeof(Vector); i += 4) {
+        sum[i] ^= change[i];
+        sum[i + 1] ^= change[i + 1];
+        sum[i + 2] ^= change[i + 2];
+        sum[i + 3] ^= change[i + 3];
     }
 }
 
 void raid_parity_update(unsigned coef, size_t bytes, void *old,
                         const void *new_data, void *p, void *q)
 {
-    make_delta(bytes, old, new_data, p);
+    xor_into(old, new_data, bytes);
+    if (p) {
+        xor_into(p, old, bytes);
+    }
     if (q) {
         unsigned char table[TABLE_BYTES];
         unsigned char *sum = q;

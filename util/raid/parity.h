@@ -27,16 +27,6 @@ void raid_parity_generate(unsigned nr_data, size_t bytes, void *const *data,
                           void *p, void *q);
 
 /**
- * raid_parity_copy_generate: copy all data and compute P (and Q) in one pass
- * @from: nr_data columns that another party may change at any time: each byte
- *        is read once. Need not be aligned.
- * @to:   nr_data private columns; parity always belongs to what is there
- */
-void raid_parity_copy_generate(unsigned nr_data, size_t bytes,
-                               const void *const *from, void *const *to,
-                               void *p, void *q);
-
-/**
  * raid_parity_update: replace one column's share of P and Q
  * @coef:  coefficient of the column
  * @old:   what the column held; becomes old ^ new

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules that every verdict of raid_assemble() keeps: see assemble-rules.h.
+ * Plain C, no GLib, so that the fuzzer can link it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/types.h>
+#include <linux/raid/md_p.h>
+
+#include "assemble-rules.h"
+
+void rule(bool ok, const char *what)
+{
+    if (!ok) {
+        fprintf(stderr, "rule broken: %s\n", what);
+        abort();
+    }
+}
+
+bool rule_disowns(const MdSuper *a, const MdSuper *b)
+{
+    uint16_t given = MD_ROLE_SPARE;
+
+    if (b->dev_number < a->max_dev) {
+        given = a->roles[b->dev_number];
+    }
+    return given != md_super_role(b);
+}
+
+static bool holds_slot(const RaidCandidate *c)
+{
+    return c->super_error == MD_SUPER_OK &&
+           md_super_role(c->super) < MD_ROLE_MAX &&
+           !(c->super->feature_map & MD_FEATURE_RECOVERY_OFFSET);
+}
+
+static bool in_sync(const RaidAssembly *out, unsigned i)
+{
+    for (unsigned slot = 0; slot < RAID_MAX_MEMBERS; slot++) {
+        if (out->slots[slot] == (int)i) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_member(const RaidCandidate *candidates, unsigned nr,
+                         const RaidAssembly *out, unsigned slot)
+{
+    const RaidCandidate *c = &candidates[out->slots[slot]];
+    const MdSuper *sb = c->super;
+    const MdSuper *fresh = candidates[out->freshest].super;
+    bool lags = out->lagging_slots & RAID_BIT(slot);
+
+    rule(holds_slot(c) && md_super_role(sb) == slot, "holds its slot");
+    rule(!memcmp(sb->set_uuid, fresh->set_uuid, 16), "is of this array");
+    rule(sb->level == fresh->level && sb->chunk_sectors ==
+         fresh->chunk_sectors && sb->layout == fresh->layout, "same array");
+    rule(sb->events + lags == out->events, "is at most one event behind");
+    rule(out->verdicts[out->slots[slot]] == RAID_MEMBER_IN_SYNC, "verdict");
+    rule(out->geom.member_bytes <= sb->data_size_sectors * 512, "large enough");
+    for (unsigned i = 0; i < nr; i++) {
+        const RaidCandidate *a = &candidates[i];
+
+        if (a == c || a->super_error != MD_SUPER_OK) {
+            continue;
+        }
+        rule(a->super->events < sb->events || !rule_disowns(a->super, sb),
+             "nothing as new calls a member in sync faulty");
+        rule(!in_sync(out, i) || !rule_disowns(a->super, sb),
+             "members in sync do not call each other faulty");
+    }
+}
+
+/* Whom @from knew, whom these knew, and so on: is @to among them? */
+static bool knew(const RaidCandidate *candidates, unsigned nr, unsigned from,
+                 unsigned to)
+{
+    bool known[RAID_MAX_CANDIDATES] = { false };
+    bool more = true;
+
+    known[from] = true;
+    while (more) {
+        more = false;
+        for (unsigned i = 0; i < nr * nr; i++) {
+            const RaidCandidate *a = &candidates[i / nr];
+            const RaidCandidate *b = &candidates[i % nr];
+
+            if (known[i / nr] && !known[i % nr] &&
+                b->super_error == MD_SUPER_OK &&
+                md_super_role(b->super) < MD_ROLE_MAX &&
+                !rule_disowns(a->super, b->super)) {
+                known[i % nr] = more = true;
+            }
+        }
+    }
+    return known[to];
+}
+
+/* Whoever is left out has not run apart from those that are taken. */
+static void check_outsider(const RaidCandidate *candidates, unsigned nr,
+                           const RaidAssembly *out, unsigned outsider)
+{
+    const MdSuper *sb = candidates[outsider].super;
+
+    rule(sb->events <= out->events + 1, "nothing newer holds a slot");
+    for (unsigned i = 0; i < nr; i++) {
+        const MdSuper *member = candidates[i].super;
+
+        if (in_sync(out, i) && rule_disowns(sb, member) &&
+            rule_disowns(member, sb)) {
+            rule(sb->events + 1 < member->events, "halves of the same age");
+            rule(knew(candidates, nr, outsider, i), "halves without a link");
+        }
+    }
+}
+
+static void check_accepted(const RaidCandidate *candidates, unsigned nr,
+                           const RaidAssembleOptions *options,
+                           const RaidAssembly *out)
+{
+    bool clean = out->resync_offset == MD_RESYNC_DONE;
+    unsigned nr_slots = out->geom.nr_slots;
+    unsigned filled = 0;
+
+    rule(in_sync(out, out->freshest), "the freshest is in sync");
+    rule(candidates[out->freshest].super->events == out->events, "events");
+    for (unsigned slot = 0; slot < RAID_MAX_MEMBERS; slot++) {
+        bool missing = out->missing_slots & RAID_BIT(slot);
+
+        rule(missing == (slot < nr_slots && out->slots[slot] < 0), "missing");
+        if (out->slots[slot] >= 0) {
+            rule(slot < nr_slots, "slot in range");
+            check_member(candidates, nr, out, slot);
+            filled++;
+        } else {
+            rule(!(out->lagging_slots & RAID_BIT(slot)), "lagging is there");
+        }
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        rule((out->verdicts[i] == RAID_MEMBER_IN_SYNC) == in_sync(out, i),
+             "verdicts and slots agree");
+        if (holds_slot(&candidates[i]) && !in_sync(out, i)) {
+            check_outsider(candidates, nr, out, i);
+        }
+        rule(options->policy != RAID_POLICY_STRICT ||
+             out->verdicts[i] != RAID_MEMBER_STALE, "strict: none stale");
+    }
+    rule(options->policy != RAID_POLICY_STRICT || filled == nr_slots,
+         "strict: all there");
+    rule(out->geom.level != RAID_LEVEL_0 || filled == nr_slots, "RAID0");
+    rule(filled >= 1, "something there");
+    rule(!out->geom.nr_parity || filled + out->geom.nr_parity >= nr_slots,
+         "enough for parity");
+    rule(out->forced == (out->geom.nr_parity && !clean && filled < nr_slots),
+         "forced when dirty and degraded");
+    rule(!out->forced || options->policy == RAID_POLICY_FORCE, "only forced");
+    rule(out->state != RAID_ARRAY_FAILED, "not failed");
+    rule((out->state == RAID_ARRAY_DEGRADED) == (filled < nr_slots),
+         "degraded");
+}
+
+bool rules_assemble(const RaidCandidate *candidates, unsigned nr,
+                    const RaidAssembleOptions *options, RaidAssembly *out)
+{
+    bool ok;
+
+    memset(out, 0xa5, sizeof(*out));
+    ok = raid_assemble(candidates, nr, options, out);
+    rule(ok == (out->refusal == RAID_REFUSE_NONE), "result");
+    rule(out->member >= -1 && out->member < (int)nr, "member");
+    rule(out->other >= -1 && out->other < (int)nr, "other");
+    rule(ok <= (out->member == -1 && out->other == -1), "nobody refused");
+    rule(strlen(raid_refusal_name(out->refusal)) > 2, "name");
+    for (unsigned i = 0; i < RAID_MAX_CANDIDATES; i++) {
+        rule((unsigned)out->verdicts[i] < RAID_MEMBER__MAX, "verdict range");
+    }
+    if (ok) {
+        check_accepted(candidates, nr, options, out);
+    }
+    return ok;
+}
+
+/*
+ * Orders
+ */
+
+/* Indices @a and @b (or -1) of the two orders name the same, or its equal. */
+static bool same_candidate(const RaidCandidate *ca, int a,
+                           const RaidCandidate *cb, int b)
+{
+    if (a < 0 || b < 0) {
+        return a == b;
+    }
+    ca += a;
+    cb += b;
+    return ca->super_error == cb->super_error &&
+           ca->device_bytes == cb->device_bytes &&
+           ca->nr_bad_blocks == cb->nr_bad_blocks &&
+           (ca->super_error != MD_SUPER_OK ||
+            !memcmp(ca->super, cb->super, sizeof(*ca->super)));
+}
+
+static void compare(const RaidCandidate *ca, const RaidAssembly *a,
+                    const RaidCandidate *cb, const RaidAssembly *b,
+                    const unsigned *perm, unsigned nr)
+{
+    rule(a->refusal == b->refusal, "order: refusal");
+    rule(same_candidate(ca, a->member, cb, b->member), "order: member");
+    rule(same_candidate(ca, a->other, cb, b->other), "order: other");
+    rule(same_candidate(ca, a->freshest, cb, b->freshest), "order: freshest");
+    rule(a->slot == b->slot && a->features == b->features &&
+         a->super_error == b->super_error &&
+         a->geometry_error == b->geometry_error &&
+         a->member_events == b->member_events &&
+         a->array_events == b->array_events, "order: reason");
+    rule(a->events == b->events && a->resync_offset == b->resync_offset &&
+         a->state == b->state && a->forced == b->forced &&
+         a->missing_slots == b->missing_slots &&
+         a->lagging_slots == b->lagging_slots, "order: array");
+    rule(a->refusal != RAID_REFUSE_NONE ||
+         (a->geom.array_bytes == b->geom.array_bytes &&
+          a->geom.level == b->geom.level &&
+          a->geom.layout == b->geom.layout), "order: geometry");
+    for (unsigned slot = 0; slot < RAID_MAX_MEMBERS; slot++) {
+        rule(same_candidate(ca, a->slots[slot], cb, b->slots[slot]),
+             "order: slots");
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        rule(a->verdicts[perm[i]] == b->verdicts[i], "order: verdicts");
+    }
+}
+
+static void swap(unsigned *perm, unsigned i, unsigned j)
+{
+    unsigned keep = perm[i];
+
+    perm[i] = perm[j];
+    perm[j] = keep;
+}
+
+/* The next one in the order of the alphabet; false after the last. */
+static bool next_permutation(unsigned *perm, unsigned nr)
+{
+    unsigned i = nr - 1;
+    unsigned j = nr - 1;
+
+    while (i > 0 && perm[i - 1] >= perm[i]) {
+        i--;
+    }
+    if (i == 0) {
+        return false;
+    }
+    while (perm[j] <= perm[i - 1]) {
+        j--;
+    }
+    swap(perm, i - 1, j);
+    for (j = nr - 1; i < j; i++, j--) {
+        swap(perm, i, j);
+    }
+    return true;
+}
+
+static void shuffle(unsigned *perm, unsigned nr, uint32_t *seed)
+{
+    for (unsigned i = nr - 1; i > 0; i--) {
+        *seed = *seed * 1664525u + 1013904223u;
+        swap(perm, i, (*seed >> 8) % (i + 1));
+    }
+}
+
+static bool has_at_most(unsigned nr, unsigned max_orders)
+{
+    uint64_t orders = 1;
+
+    for (unsigned i = 2; i <= nr && orders <= max_orders; i++) {
+        orders *= i;
+    }
+    return orders <= max_orders;
+}
+
+bool rules_assemble_orders(const RaidCandidate *candidates, unsigned nr,
+                           const RaidAssembleOptions *options,
+                           unsigned max_orders, uint32_t seed,
+                           RaidAssembly *out)
+{
+    bool ok = rules_assemble(candidates, nr, options, out);
+    unsigned perm[RAID_MAX_CANDIDATES];
+    bool exhaustive = has_at_most(nr, max_orders);
+
+    for (unsigned i = 0; i < nr; i++) {
+        perm[i] = i;
+    }
+    for (unsigned n = 1; exhaustive || n < max_orders; n++) {
+        RaidCandidate other[RAID_MAX_CANDIDATES];
+        RaidAssembly verdict;
+
+        if (!exhaustive) {
+            shuffle(perm, nr, &seed);
+        } else if (!next_permutation(perm, nr)) {
+            break;
+        }
+        for (unsigned i = 0; i < nr; i++) {
+            other[i] = candidates[perm[i]];
+        }
+        rules_assemble(other, nr, options, &verdict);
+        compare(candidates, out, other, &verdict, perm, nr);
+    }
+    return ok;
+}
