@@ -1,0 +1,11 @@
+# The devices of the test machine: what drives a disk of the storage daemon.
+CONFIG_I440FX=y
+CONFIG_Q35=y
+CONFIG_PCIE_PORT=y
+CONFIG_VIRTIO_PCI=y
+CONFIG_VIRTIO_BLK=y
+CONFIG_VHOST_USER_BLK=y
+CONFIG_VIRTIO_SCSI=y
+CONFIG_VIRTIO_IOMMU=y
+CONFIG_NVME_PCI=y
+CONFIG_VTD=y
