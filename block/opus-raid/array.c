@@ -313,6 +313,7 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
     int ret;
 
     qatomic_set(&s->dirty, false);
+    /* Pairs with the one in the increment in opus_array_write_begin(). */
     smp_mb();
     if (qatomic_read(&s->active_writes)) {
         qatomic_set(&s->dirty, true);

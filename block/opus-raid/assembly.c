@@ -222,6 +222,9 @@ read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
                              "member '%s'", opus_member_name(m));
             return err;
         }
+        if (candidates[i].super_error != MD_SUPER_OK) {
+            memset(&m->super, 0, sizeof(m->super));
+        }
     }
     return 0;
 }

@@ -84,14 +84,14 @@ static size_t class_bytes(unsigned class)
     return (size_t)1 << (class + BOUNCE_MIN_SHIFT);
 }
 
-void *coroutine_fn opus_bounce_alloc(size_t bytes, OpusBounceUse use)
+void *coroutine_fn opus_bounce_alloc(size_t bytes)
 {
     BouncePool *pool = current_pool();
     unsigned class = class_of(bytes);
     FreeBuffer *buf;
 
     /* One request alone may be over the budget; it must not wait for itself. */
-    while (use == OPUS_BOUNCE_REQUEST && pool->used_bytes &&
+    while (pool->used_bytes &&
            pool->used_bytes + class_bytes(class) > BOUNCE_BUDGET_BYTES) {
         qemu_co_queue_wait(&pool->waiters, NULL);
     }

@@ -16,19 +16,15 @@
 /* Alignment of every buffer: enough for O_DIRECT and for DMA by page. */
 #define OPUS_BOUNCE_ALIGN   4096
 
-typedef enum OpusBounceUse {
-    OPUS_BOUNCE_REQUEST,        /* waits while the thread is over its budget */
-    OPUS_BOUNCE_NESTED,         /* the caller holds buffers: never waits */
-} OpusBounceUse;
-
 /**
  * opus_bounce_alloc: get a buffer
  * @bytes: at least 1
  *
- * Returns NULL when there is no memory. The content is undefined.
- * Give it back by opus_bounce_free() in the same AioContext.
+ * Waits while the thread has more than its budget in use, so a request holds
+ * one buffer at most. Returns NULL when there is no memory. The content is
+ * undefined. Give it back by opus_bounce_free() in the same AioContext.
  */
-void *coroutine_fn opus_bounce_alloc(size_t bytes, OpusBounceUse use);
+void *coroutine_fn opus_bounce_alloc(size_t bytes);
 void coroutine_fn opus_bounce_free(void *buf, size_t bytes);
 
 /* A place in a QEMUIOVector, for copying from or to it piece by piece. */

@@ -11,14 +11,17 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/units.h"
 #include "util/raid/parity.h"
 #include "columns.h"
 
 /*
  * Data is taken in and parity computed tile by tile, so that parity finds the
- * data in the cache: 8 KiB of each of 24 members fit a level 2 cache.
+ * data in the cache. Smaller tiles would keep it nearer to the core, but each
+ * jump to the next column costs the prefetcher a new start: from a source in
+ * memory, 4 KiB tiles run at two thirds of the speed of these.
  */
-#define TILE_BYTES  8192
+#define TILE_BYTES  (64 * KiB)
 
 static RaidMask parity_roles(const RaidGeometry *geom)
 {
@@ -61,7 +64,7 @@ int coroutine_fn opus_columns_alloc(OpusColumns *c, const RaidGeometry *geom,
     for (unsigned role = 0; role < geom->nr_data; role++) {
         c->coef[role] = raid_stripe_coef(geom, plan->stripe, role);
     }
-    c->buf = opus_bounce_alloc(c->total_bytes, OPUS_BOUNCE_REQUEST);
+    c->buf = opus_bounce_alloc(c->total_bytes);
     return c->buf ? 0 : -ENOMEM;
 }
 

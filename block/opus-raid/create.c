@@ -47,7 +47,7 @@ typedef struct NewMember {
     BlockBackend *blk;
     char *name;
     uint64_t device_bytes;
-    uint64_t data_bytes;        /* behind the data offset, whole chunks or not */
+    uint64_t data_bytes;        /* all there are behind the data offset */
 } NewMember;
 
 typedef struct NewArray {

@@ -118,10 +118,13 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
 
     /*
      * Device numbers that no usable member has are faulty; that is how md
-     * records that a member is gone (I5).
+     * records that a member is gone (I5). A spare that was not given this
+     * time stays one: it has no data to miss.
      */
     for (unsigned i = 0; i < super->max_dev; i++) {
-        super->roles[i] = MD_ROLE_FAULTY;
+        if (super->roles[i] != MD_ROLE_SPARE) {
+            super->roles[i] = MD_ROLE_FAULTY;
+        }
     }
     for (unsigned i = 0; i < s->nr_members; i++) {
         const OpusMember *other = &s->members[i];

@@ -111,7 +111,7 @@ opus_mirror_write(OpusRaid *s, uint64_t array_off, size_t bytes,
     w.flags = flags;
     w.zero = false;
     w.bytes = bytes;
-    w.buf = opus_bounce_alloc(bytes, OPUS_BOUNCE_REQUEST);
+    w.buf = opus_bounce_alloc(bytes);
     if (w.buf) {
         qemu_iovec_to_buf(qiov, qiov_offset, w.buf, bytes);
         ret = write_copies(s, array_off, &w);
@@ -214,7 +214,7 @@ opus_mirror_recover(OpusRaid *s, uint64_t array_off, size_t bytes,
 
     opus_stripe_lock(&s->stripe_locks, array_off >> s->geom.chunk_shift,
                      &lock);
-    buf = opus_bounce_alloc(bytes, OPUS_BOUNCE_REQUEST);
+    buf = opus_bounce_alloc(bytes);
     if (buf) {
         ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
     }

@@ -32,11 +32,7 @@
  * QEMU is built with automatic variables zeroed. Large ones on the data path
  * opt out of it; they are written before they are read.
  */
-#if __has_attribute(uninitialized)
 #define OPUS_UNINITIALIZED __attribute__((uninitialized))
-#else
-#define OPUS_UNINITIALIZED
-#endif
 
 /* Failed reads that a member may have had corrected before it is failed. */
 #define OPUS_READ_ERROR_LIMIT   20

@@ -135,7 +135,10 @@ static void test_offset(void)
         g_assert_cmpuint(off + 8192, <=, bytes);
         g_assert_cmpuint(off + 8192 + 4096, >, bytes / 512 * 512);
     }
-    g_assert_cmpuint(md_super_offset(0, UINT64_MAX), <, UINT64_MAX - 8192);
+    g_assert_cmpuint(md_super_offset(0, (UINT64_C(1) << 50) + 3 * 4096 - 1),
+                     ==, UINT64_C(1) << 50);
+    g_assert_cmpuint(md_super_offset(0, UINT64_MAX), ==,
+                     UINT64_MAX - 3 * 4096 + 1);
 }
 
 static void test_buffer_lengths(void)
@@ -144,12 +147,16 @@ static void test_buffer_lengths(void)
     MdSuper *out = g_new(MdSuper, 1);
     uint8_t image[MD_SUPER_MAX_BYTES];
     size_t bytes;
+    uint32_t sum;
 
     make(sb, 2);
     sb->max_dev = 7;                /* half a word at the end */
     sb->roles[6] = MD_ROLE_FAULTY;
     bytes = md_super_encode(sb, image);
     g_assert_cmpuint(bytes, ==, 256 + 14);
+    sum = get_u32(image, CSUM_AT);
+    fix_checksum(image);
+    g_assert_cmphex(sum, ==, get_u32(image, CSUM_AT));
     for (size_t n = 0; n < bytes; n++) {
         g_autofree uint8_t *exact = g_memdup2(image, n);
 

@@ -24,8 +24,10 @@ typedef struct GoldenCase {
     RaidMask missing;
 } GoldenCase;
 
-#define ACCEPT(v, s, m)     RAID_REFUSE_NONE, v, RAID_ARRAY_##s, m
-#define REFUSE(why)         RAID_REFUSE_##why, NULL, 0, 0
+#define ACCEPT(letters, word, mask) \
+    .refusal = RAID_REFUSE_NONE, .verdicts = letters, \
+    .state = RAID_ARRAY_##word, .missing = mask
+#define REFUSE(why) .refusal = RAID_REFUSE_##why
 
 static const GoldenCase golden_cases[] = {
     { "raid0", "01", STRICT, false, ACCEPT("II", OPTIMAL, 0) },

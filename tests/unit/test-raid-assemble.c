@@ -12,7 +12,7 @@
 #include "assemble-rules.h"
 #include "super-set.h"
 
-#define ALL     ~0u
+#define ALL     (~0u)
 #define STRICT  RAID_POLICY_STRICT
 #define DEGRADED RAID_POLICY_DEGRADED
 #define FORCE   RAID_POLICY_FORCE
@@ -66,6 +66,10 @@ static void test_no_superblock(void)
             assert_refused(FORCE, why, 2, -1);
         }
     }
+    set->candidates[0].super_error = MD_SUPER_NONE;
+    set->candidates[1].super_error = MD_SUPER_BAD_CHECKSUM;
+    set->candidates[2].super_error = MD_SUPER_BAD_DEV_NUMBER;
+    assert_always_refused(RAID_REFUSE_NO_SUPERBLOCK, 0, -1);
     set->nr = 1;
     set->candidates[0].super_error = MD_SUPER_BAD_CHECKSUM;
     assert_always_refused(RAID_REFUSE_NO_SUPERBLOCK, 0, -1);
@@ -219,7 +223,13 @@ static void test_too_small(void)
     super_set_make(set, 5, 4);
     set->supers[3].data_size_sectors--;
     assert_always_refused(RAID_REFUSE_TOO_SMALL, 3, 0);
+    /* Members of RAID0 have a size each; the common one is not used */
+    super_set_make(set, 0, 2);
+    set->supers[0].size_sectors = set->supers[1].size_sectors = 1 << 30;
+    assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
     /* A stale one is left out before anyone measures it */
+    super_set_make(set, 5, 4);
+    set->supers[3].data_size_sectors--;
     set->supers[3].events = 1;
     assert_accepted(DEGRADED, RAID_ARRAY_DEGRADED, 8);
 }

@@ -11,6 +11,14 @@
  *
  * All loops run over candidates sorted by what they hold, never by the order
  * in which they were given, so "the first that ..." is the same one always.
+ *
+ * Steps, the first of which to object gives the reason:
+ *   1. what each member is by itself: is there a superblock, of this array,
+ *      that makes sense here? These objections hold under every policy, since
+ *      they mean that a device was named that does not belong here.
+ *   2. whose superblock counts (history.c)
+ *   3. what those in sync make: do they agree, is there a geometry, and are
+ *      they enough, by the policy?
  */
 #include <assert.h>
 #include <string.h>
@@ -18,21 +26,12 @@
 #include <linux/raid/md_p.h>
 
 #include "assemble.h"
+#include "candidate.h"
 
 #define FEATURES_PPL        (MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS)
 #define FEATURES_RESHAPE    (MD_FEATURE_RESHAPE_ACTIVE |    \
                              MD_FEATURE_RESHAPE_BACKWARDS | \
                              MD_FEATURE_NEW_OFFSET)
-
-/* Those with a meaning here, be it a refusal of their own. */
-#define FEATURES_KNOWN      (MD_FEATURE_BITMAP_OFFSET |     \
-                             MD_FEATURE_RECOVERY_OFFSET |   \
-                             MD_FEATURE_RECOVERY_BITMAP |   \
-                             MD_FEATURE_BAD_BLOCKS |        \
-                             MD_FEATURE_REPLACEMENT |       \
-                             MD_FEATURE_JOURNAL |           \
-                             MD_FEATURE_RAID0_LAYOUT |      \
-                             FEATURES_PPL | FEATURES_RESHAPE)
 
 typedef const RaidCandidate Candidate;
 
@@ -64,84 +63,10 @@ const char *raid_refusal_name(RaidRefusal refusal)
     return names[refusal];
 }
 
-/*
- * Properties of one superblock
- */
-
+/* Any of @features. */
 static bool has_feature(Candidate *c, uint32_t features)
 {
     return c->super->feature_map & features;
-}
-
-/*
- * Feature bits that must be understood and are not, or that contradict what
- * stands beside them: md refuses those combinations too.
- */
-static uint32_t bad_features(const MdSuper *sb)
-{
-    uint32_t map = sb->feature_map;
-    uint32_t bad = map & ~(uint32_t)FEATURES_KNOWN;
-
-    if (sb->level != 0) {
-        bad |= map & MD_FEATURE_RAID0_LAYOUT;
-    }
-    if ((map & FEATURES_PPL) == FEATURES_PPL) {
-        bad |= FEATURES_PPL;
-    }
-    if ((map & FEATURES_PPL) && (map & MD_FEATURE_BITMAP_OFFSET)) {
-        bad |= map & (FEATURES_PPL | MD_FEATURE_BITMAP_OFFSET);
-    }
-    return bad;
-}
-
-/*
- * Order
- */
-
-static int by_number(uint64_t a, uint64_t b)
-{
-    return (a > b) - (a < b);
-}
-
-static int by_image(const MdSuper *a, const MdSuper *b)
-{
-    uint8_t image_a[MD_SUPER_MAX_BYTES];
-    uint8_t image_b[MD_SUPER_MAX_BYTES];
-
-    md_super_encode(a, image_a);
-    md_super_encode(b, image_b);
-    return memcmp(image_a, image_b, MD_SUPER_MAX_BYTES);
-}
-
-static int by_super(const MdSuper *a, const MdSuper *b)
-{
-    return by_number(md_super_role(a), md_super_role(b)) ?:
-           by_number(a->dev_number, b->dev_number) ?:
-           memcmp(a->device_uuid, b->device_uuid, 16) ?:
-           by_number(a->minor_version, b->minor_version) ?:
-           by_image(a, b);
-}
-
-/* Zero only for candidates that nothing can tell apart. */
-static int compare(Candidate *a, Candidate *b)
-{
-    return by_number(a->super_error, b->super_error) ?:
-           (a->super_error ? 0 : by_super(a->super, b->super)) ?:
-           by_number(a->device_bytes, b->device_bytes) ?:
-           by_number(a->nr_bad_blocks, b->nr_bad_blocks);
-}
-
-static void sort(Candidate **list, unsigned nr)
-{
-    for (unsigned i = 1; i < nr; i++) {
-        Candidate *moving = list[i];
-        unsigned at = i;
-
-        for (; at > 0 && compare(moving, list[at - 1]) < 0; at--) {
-            list[at] = list[at - 1];
-        }
-        list[at] = moving;
-    }
 }
 
 /*
@@ -154,6 +79,7 @@ static bool refuse(Assembler *as, RaidRefusal why)
     return false;
 }
 
+/* @other, or NULL, is whom @member is measured by. */
 static bool refuse_member(Assembler *as, RaidRefusal why, Candidate *member,
                           Candidate *other)
 {
@@ -205,8 +131,8 @@ static bool check_present(Assembler *as, unsigned nr)
             invalid[nr_invalid++] = c;
         }
     }
-    sort(as->valid, as->nr_valid);
-    sort(invalid, nr_invalid);
+    raid_candidates_sort(as->valid, as->nr_valid);
+    raid_candidates_sort(invalid, nr_invalid);
     for (unsigned i = 0; i < nr_invalid; i++) {
         Candidate *c = invalid[i];
 
@@ -277,8 +203,8 @@ static bool check_each(Assembler *as)
     for (unsigned i = 0; i < as->nr_valid; i++) {
         Candidate *c = as->valid[i];
 
-        if (bad_features(c->super)) {
-            as->out->features = bad_features(c->super);
+        if (raid_bad_features(c->super)) {
+            as->out->features = raid_bad_features(c->super);
             return refuse_member(as, RAID_REFUSE_UNKNOWN_FEATURE, c, NULL);
         }
     }
@@ -319,6 +245,7 @@ static bool check_clones(Assembler *as)
  * Step 2: whose word counts
  */
 
+/* Replacing is refused while it goes on; what gave up long ago is stale. */
 static bool judge_members(Assembler *as)
 {
     const MdSuper *supers[RAID_MAX_CANDIDATES];
@@ -387,6 +314,7 @@ static bool matches(const MdSuper *sb, const MdSuper *fresh)
             sb->size_sectors == fresh->size_sectors);
 }
 
+/* One member in sync, given the freshest. */
 static bool check_member(Assembler *as, Candidate *c)
 {
     const MdSuper *sb = c->super;
@@ -404,6 +332,7 @@ static bool check_member(Assembler *as, Candidate *c)
     if (md_super_role(sb) >= fresh->raid_disks) {
         return refuse_member(as, RAID_REFUSE_SLOT_RANGE, c, as->freshest);
     }
+    /* RAID0 uses all of each member, so it records no common size. */
     if (fresh->level != 0 && fresh->size_sectors > sb->data_size_sectors) {
         return refuse_member(as, RAID_REFUSE_TOO_SMALL, c, as->freshest);
     }
@@ -440,6 +369,12 @@ static bool level_is_known(int32_t md_level)
     return md_level == 10 || raid_from_md(md_level, 0, &params);
 }
 
+/*
+ * The layout field of RAID0 counts with its feature bit only; without, the
+ * members are of equal size, or the geometry asks for the layout. A slot that
+ * is missing is taken to be as large as the freshest: RAID0 is refused then
+ * anyway, and other levels use the common size.
+ */
 static bool make_geometry(Assembler *as)
 {
     const MdSuper *fresh = as->freshest->super;
@@ -474,6 +409,10 @@ static bool make_geometry(Assembler *as)
     return err == RAID_GEOMETRY_OK || refuse_geometry(as, err);
 }
 
+/*
+ * Members one event behind hold their slot, but have no say in whether the
+ * array is clean. Where the others differ, the one with most to resync counts.
+ */
 static void fill_slots(Assembler *as)
 {
     RaidAssembly *out = as->out;
@@ -505,6 +444,7 @@ static bool refuse_missing(Assembler *as, RaidRefusal why)
     return refuse(as, why);
 }
 
+/* Without STRICT, they were simply not put into a slot. */
 static bool check_stale(Assembler *as)
 {
     for (unsigned i = 0; i < as->nr_valid; i++) {
@@ -518,6 +458,10 @@ static bool check_stale(Assembler *as)
     return true;
 }
 
+/*
+ * First ask what is there, then what it is worth: too few members is a reason
+ * that no policy overrides, so it is never reported as anything else.
+ */
 static bool check_state(Assembler *as)
 {
     RaidAssembly *out = as->out;

@@ -77,7 +77,12 @@ typedef struct RaidAssembly {
     RaidArrayState state;
     int slots[RAID_MAX_MEMBERS];    /* candidate in sync on each slot, or -1 */
     RaidMask missing_slots;         /* those that are -1 */
-    RaidMask lagging_slots;         /* in sync, but one update behind */
+    /*
+     * In sync, but one update behind. They must be written with the event
+     * count above, durably, before any update raises it: or the next cut
+     * leaves them two behind, which is stale.
+     */
+    RaidMask lagging_slots;
     RaidMemberState verdicts[RAID_MAX_CANDIDATES];
     bool forced;                    /* only started because of FORCE */
 } RaidAssembly;

@@ -137,8 +137,7 @@ static bool was_left_behind(const Judge *judge, const MdSuper *sb)
 /* @a is not newer than @b. */
 static bool ran_apart(const Judge *judge, const MdSuper *a, const MdSuper *b)
 {
-    if (!disowns(a, b) || !disowns(b, a) || is_behind(b, judge->newest) ||
-        was_left_behind(judge, b)) {
+    if (!disowns(a, b) || !disowns(b, a) || was_left_behind(judge, b)) {
         return false;
     }
     return !is_behind(a, b->events) || !is_ancestor(judge, a, b);

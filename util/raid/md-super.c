@@ -94,6 +94,7 @@ static void put_u64(uint8_t *image, size_t at, uint64_t value)
     memcpy(image + at, &value, sizeof(value));
 }
 
+/* Superblocks are as long as they have device numbers. */
 static size_t image_bytes(uint32_t max_dev)
 {
     return SB_FIXED_BYTES + 2 * (size_t)max_dev;
@@ -163,6 +164,7 @@ uint64_t md_super_offset(unsigned minor, uint64_t device_bytes)
     }
 }
 
+/* What all members of an array have in common. */
 static void load_array_fields(const uint8_t *image, MdSuper *sb)
 {
     sb->feature_map = get_u32(image, OFFSET_OF(feature_map));
@@ -190,6 +192,7 @@ static void load_array_fields(const uint8_t *image, MdSuper *sb)
     sb->new_offset = get_u32(image, OFFSET_OF(new_offset));
 }
 
+/* What each member has for itself, and the state at the last update. */
 static void load_member_fields(const uint8_t *image, MdSuper *sb)
 {
     sb->data_offset_sectors = get_u64(image, OFFSET_OF(data_offset));
@@ -215,6 +218,7 @@ static void load_member_fields(const uint8_t *image, MdSuper *sb)
     }
 }
 
+/* Which of the two decides only how many logs the space is cut into. */
 static bool has_ppl(const MdSuper *sb)
 {
     return sb->feature_map & (MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS);
@@ -295,6 +299,7 @@ static MdSuperError check_extents(const MdSuper *sb, int64_t member_sectors)
     return MD_SUPER_OK;
 }
 
+/* Subtracting instead of adding, so that no number is too large to check. */
 static MdSuperError check_fields(const MdSuper *sb, uint64_t device_bytes)
 {
     uint64_t sectors = device_bytes / RAID_SECTOR_BYTES;
@@ -327,6 +332,11 @@ static bool reserved_is_zero(const uint8_t *image)
     return any == 0;
 }
 
+/*
+ * In this order: is it one, is it whole, and only then what it says. A wrong
+ * checksum has to be told from nonsense that was written on purpose, because
+ * a torn write looks like the former.
+ */
 MdSuperError md_super_decode(const void *buf, size_t buf_bytes,
                              unsigned minor, uint64_t device_bytes,
                              MdSuper *sb)
@@ -418,6 +428,7 @@ static void store_member_fields(const MdSuper *sb, uint8_t *image)
     }
 }
 
+/* Reserved bytes become 0, as md wants them; decoding let no others through. */
 size_t md_super_encode(const MdSuper *sb, void *buf)
 {
     uint8_t *image = buf;
@@ -431,6 +442,7 @@ size_t md_super_encode(const MdSuper *sb, void *buf)
     return bytes;
 }
 
+/* A log that fills its space has no end mark. */
 unsigned md_super_bad_blocks(const void *log, size_t bytes)
 {
     const uint8_t *words = log;

@@ -37,7 +37,7 @@ typedef struct MdSuper {
     uint64_t size_sectors;          /* used on each member */
     uint32_t chunk_sectors;
     uint32_t raid_disks;
-    int32_t bitmap_offset_sectors;  /* from the superblock; with FEATURE_BITMAP */
+    int32_t bitmap_offset_sectors;  /* from superblock; with FEATURE_BITMAP */
     int16_t ppl_offset_sectors;     /* same bytes; with FEATURE_PPL */
     uint16_t ppl_size_sectors;
 

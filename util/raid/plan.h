@@ -46,7 +46,7 @@ typedef struct RaidBand {
     uint32_t hi;
     RaidMethod method;
     RaidMask want;              /* data roles that the request covers */
-    RaidMask read;              /* to read from their members, before all else */
+    RaidMask read;              /* to read from their members, first of all */
     RaidMask recover;           /* to compute from what was read */
     RaidMask write;             /* to write to their members: data and parity */
 } RaidBand;
