@@ -312,6 +312,23 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
     return ret;
 }
 
+/*
+ * The block layer compares the members that are named with those that there
+ * are, but not how many are named. None at all means that they stay.
+ */
+static bool check_same_members(const OpusRaid *s, BDRVReopenState *state,
+                               Error **errp)
+{
+    int nr = qdict_array_entries(state->options, "members.");
+
+    if (nr != 0 && nr != s->nr_members) {
+        error_setg(errp, "Cannot change the members of array '%s'",
+                   bdrv_get_node_name(s->bs));
+        return false;
+    }
+    return true;
+}
+
 static int opus_reopen_prepare(BDRVReopenState *state,
                                BlockReopenQueue *queue, Error **errp)
 {
@@ -323,7 +340,8 @@ static int opus_reopen_prepare(BDRVReopenState *state,
     QemuOpts *opts = qemu_opts_create(&reopen_opts, NULL, 0, &error_abort);
     int ret = -EINVAL;
 
-    if (qemu_opts_absorb_qdict(opts, state->options, errp) &&
+    if (check_same_members(s, state, errp) &&
+        qemu_opts_absorb_qdict(opts, state->options, errp) &&
         parse_read_error_limit(opts, limit, errp)) {
         ret = 0;
     }
