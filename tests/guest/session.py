@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One test program: a guest, a scratch directory, a pattern, TAP output.
+
+usage of such a program: test-NAME.py [WORD...]
+    Only scenarios that have all the words in their names.
+"""
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+
+import md_array
+import tap
+import uml
+from pattern import Pattern
+
+MIB = 1 << 20
+SCRATCH_BYTES = 512 * MIB
+PATTERN_BYTES = 48 * MIB
+
+
+class Session:
+    """What a scenario needs: .guest, .pattern, .array(), .scenario()."""
+
+    def __init__(self, top, pattern, words):
+        self.top = top
+        self.pattern = pattern
+        self.words = words
+        self.tap = tap.Tap()
+        self.guest = None
+        self.arrays = 0
+
+    @contextlib.contextmanager
+    def booted(self):
+        """A guest for the time of the body."""
+        self.boot()
+        try:
+            yield
+            self.guest.stop()
+        finally:
+            self.guest.kill()
+
+    def boot(self):
+        self.guest = uml.Guest(rw_dirs=[self.top])
+        self.guest.__enter__()
+
+    def scenario(self, name, body, *args):
+        """Run body(*args); any exception is a failure of this one only."""
+        if not all(word in name for word in self.words):
+            return
+        with self.tap.scenario(name, self.recover):
+            body(*args)
+
+    def recover(self):
+        """After a failure: the guest is idle again, or a new one is."""
+        try:
+            md_array.clean_up(self.guest, self.top)
+        except uml.GuestError as error:
+            tap.comment(f'rebooting the guest: {error}')
+            self.guest.kill()
+            self.boot()
+
+    @contextlib.contextmanager
+    def array(self, shape):
+        """A fresh array's files for the time of the body."""
+        self.arrays += 1
+        array = md_array.MdArray(shape, self.top, f'a{self.arrays}')
+        try:
+            yield array
+        finally:
+            shutil.rmtree(array.dir, ignore_errors=True)
+
+
+def main(run):
+    """Boot, run(session), report; returns never."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
+    try:
+        uml.find_kernel()
+        scratch = uml.scratch_dir(SCRATCH_BYTES)
+        with tempfile.TemporaryDirectory(prefix='md-', dir=scratch) as top:
+            pattern = Pattern(f'{top}/pattern', PATTERN_BYTES, seed=1)
+            session = Session(top, pattern, sys.argv[1:])
+            with session.booted():
+                run(session)
+            sys.exit(session.tap.finish())
+    except uml.Unavailable as reason:
+        sys.exit(tap.skip_all(reason))

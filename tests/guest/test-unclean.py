@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One side dies in the middle of writing; the other side finds an array that
+was not closed cleanly, and must say so.
+
+All writes go to the second half of the array and have one value, so that
+afterwards the first half must be as it was, and each sector of the second one
+either as it was or all of that value.
+"""
+import os
+import shlex
+import subprocess
+import time
+
+import opus
+import session
+from md_array import KIB, Shape, data_offset, examine
+from pattern import random_batches
+
+SHAPES = [
+    Shape('raid1', 2),
+    Shape('raid5', 4, 'left-symmetric'),
+    Shape('raid6', 5, 'left-symmetric'),
+    Shape('raid10', 4, 'n2'),
+]
+SECTOR = 512
+# A multiple of the stripes of all these shapes.
+STRIPES_BYTES = 6 * 64 * KIB
+WRITE_BYTES = 20 * KIB
+NEW = 0x5a
+NEW_SECTOR = bytes([NEW]) * SECTOR
+
+
+def check_data(data, reference):
+    """The rule of the module's header."""
+    assert len(data) == len(reference), (len(data), len(reference))
+    start = window(len(reference))[0]
+    assert data[:start] == reference[:start], 'bytes changed outside writes'
+    for offset in range(start, len(data), SECTOR):
+        sector = data[offset:offset + SECTOR]
+        assert sector in (NEW_SECTOR, reference[offset:offset + SECTOR]), \
+            f'a third value at {offset}'
+
+
+def window(size):
+    """(offset, length) of what is being written when one side dies; it
+    shares no stripe with the rest."""
+    start = size // 2 // STRIPES_BYTES * STRIPES_BYTES
+    return start, (size - start) // WRITE_BYTES * WRITE_BYTES
+
+
+def wait_for(condition, process_alive):
+    """Until condition(); the writer must live on."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, 'nothing is written'
+        time.sleep(0.02)
+    assert process_alive(), 'the writer ended before it could be killed'
+
+
+def says_active(array):
+    return examine(array.paths()[0])['State'] == 'active'
+
+
+def holds_new_data(array):
+    """Has a write arrived on a member?"""
+    with open(array.paths()[0], 'rb') as f:
+        f.seek(data_offset(array.paths()[0]))
+        return NEW_SECTOR in f.read()
+
+
+def is_being_written(array):
+    return says_active(array) and holds_new_data(array)
+
+
+def kill_opus(_run, array, size):
+    """opus-raid's daemon dies by kill -9 under a client that writes."""
+    socket = f'{array.dir}/nbd'
+    offset, length = window(size)
+    target = {'driver': 'raw', 'offset': offset, 'size': length,
+              'file': {'driver': 'nbd', 'export': 'array',
+                       'server': {'type': 'unix', 'path': socket}}}
+    with opus.served(array, socket) as daemon:
+        writer = subprocess.Popen(
+            [opus.program('qemu-img'), 'bench', '-w', '-t', 'none', '-c',
+             '100000000', '-d', '16', '-s', str(WRITE_BYTES),
+             '--pattern', str(NEW), '--image-opts',
+             ','.join(opus.image_opts(target))],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: is_being_written(array),
+                     lambda: writer.poll() is None)
+            daemon.kill()
+            assert writer.wait() == 1, 'it must have died with the daemon'
+        finally:
+            writer.kill()
+            writer.wait()
+    os.unlink(socket)
+
+
+def kill_md(run, array, size):
+    """The guest that runs the array dies while it writes."""
+    offset, length = window(size)
+    with open(f'{array.dir}/new', 'wb') as f:
+        f.write(bytes([NEW]) * length)
+    run.guest.begin(array.script(
+        'assemble\nwhile true; do\n'
+        f'    dd if={shlex.quote(array.dir)}/new of="$md" status=none \\\n'
+        f'        bs={WRITE_BYTES} oflag=direct,dsync,seek_bytes '
+        f'seek={offset}\ndone'))
+    wait_for(lambda: is_being_written(array), run.guest.alive)
+    run.guest.kill()
+    run.boot()
+
+
+def tear(array, size):
+    """More of what a crash may leave: where writes were in flight, some
+    sectors of each member are new and others are not, so that redundancy is
+    wrong at many places."""
+    shape = array.shape
+    data_members = shape.members // 2 if shape.level == 'raid10' else \
+        shape.members - shape.redundancy()
+    start = window(size)[0] // data_members
+    length = window(size)[1] // data_members
+    for slot, path in enumerate(array.paths()):
+        offset = data_offset(path)
+        with open(path, 'r+b') as f:
+            for sector in range(slot, length // SECTOR, 5 + slot):
+                f.seek(offset + start + sector * SECTOR)
+                f.write(NEW_SECTOR)
+
+
+def md_resyncs(run, array):
+    """md calls the array unclean, and makes its redundancy right; returns
+    what it then reads."""
+    copy = f'{array.dir}/dump'
+    seen = array.in_guest(
+        run.guest, f'assemble\nwait_until is_quiet 0\ndump {shlex.quote(copy)}'
+                   '\ncheck\nwords\nstop')
+    assert seen['kernel_unclean'] > 0, seen['said']
+    assert seen['kernel_resyncs'] > 0, seen['said']
+    assert seen['mismatch_cnt'] == 0, seen['said']
+    assert says_clean(array), seen['said']
+    with open(copy, 'rb') as f:
+        return f.read()
+
+
+def says_clean(array):
+    return examine(array.paths()[0])['State'] == 'clean'
+
+
+def opus_goes_on(run, array, reference):
+    """opus-raid serves the unclean array and says what it is.  What it then
+    writes has right redundancy, and is there for md, which resyncs."""
+    shape, size = array.shape, len(reference)
+    found = opus.info(array)
+    assert found['state'] == 'resync-pending', found
+    data = bytearray(opus.read_all(array))
+    check_data(data, reference)
+    batches = list(random_batches(f'unclean {shape}', size, 64 * KIB))
+    opus.write_batches(array, batches, data)
+    assert opus.info(array)['state'] == 'resync-pending'
+    assert opus.read_all(array) == data, 'the copies differ, and it shows'
+    for slot in range(shape.members):
+        check_pieces(opus.read_all(array, (slot,), assemble='force'),
+                     data, batches)
+    after = md_resyncs(run, array)
+    check_pieces(after, data, batches)
+    assert after == data, 'md reads other data'
+
+
+def check_pieces(data, reference, batches):
+    """What was written is there; later pieces may lie over earlier ones."""
+    for batch in batches:
+        for piece in batch:
+            where = slice(piece.offset, piece.offset + piece.length)
+            assert data[where] == reference[where], f'lost: {piece}'
+
+
+def degraded_too(run, array, reference):
+    """Without a member as well: with parity nobody starts the array, unless
+    opus-raid is forced; copies need no parity, so those are read."""
+    start = window(len(reference))[0]
+    before = array.members_sha256()
+    for slot in range(array.shape.members):
+        policy = {}
+        if array.shape.has_parity():
+            opus.assert_refused(array, 'DIRTY_DEGRADED', (slot,))
+            policy = {'assemble': 'force'}
+        data = opus.read_all(array, (slot,), **policy)
+        assert data[:start] == reference[:start], slot
+    if array.shape.has_parity():
+        seen = array.in_guest(run.guest, 'must_not_start --run', (1,))
+        assert seen['assemble_status'] != 0, seen['said']
+        assert seen['kernel_dirty_degraded'] > 0, seen['said']
+    assert before == array.members_sha256(), 'a refusal wrote to a member'
+
+
+def killed(run, shape, kill):
+    with run.array(shape) as array:
+        made = array.create(run.guest, run.pattern.path)
+        reference = run.pattern.start(made['size'])
+        kill(run, array, made['size'])
+        assert says_active(array)
+        tear(array, made['size'])
+        degraded_too(run, array, reference)
+        twin = array.copy_to(os.path.basename(array.dir) + '-twin')
+        try:
+            check_data(md_resyncs(run, twin), reference)
+        finally:
+            twin.remove()
+        opus_goes_on(run, array, reference)
+
+
+def run_all(run):
+    for shape in SHAPES:
+        run.scenario(f'opus-raid is killed while it writes {shape}',
+                     killed, run, shape, kill_opus)
+        run.scenario(f'md is killed while it writes {shape}',
+                     killed, run, shape, kill_md)
+
+
+if __name__ == '__main__':
+    session.main(run_all)
