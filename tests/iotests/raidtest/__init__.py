@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the iotests of opus-raid stand on.
+
+nbd         a client that keeps many requests in flight
+superblock  read and patch md superblocks in member files
+members     member files, and the nodes over them
+daemon      a storage daemon with arrays in it
+load        random requests, and what the array must hold after them
+scenario    one titled part of a test
+"""
