@@ -250,6 +250,7 @@ static int coroutine_fn GRAPH_RDLOCK mark_dirty_locked(OpusRaid *s)
     }
     if (!s->dirty) {
         s->super_dirty = true;
+        qatomic_set(&s->shown_dirty, true);
         ret = array_update(s, 0, NULL, 0);
         trace_opus_raid_dirty(s->bs, true, s->events, ret);
         if (ret == 0) {
@@ -337,6 +338,7 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
 
     s->super_dirty = false;
     ret = array_update(s, 0, NULL, 0);
+    qatomic_set(&s->shown_dirty, ret < 0);
     trace_opus_raid_dirty(s->bs, false, s->events, ret);
     return ret;
 }

@@ -63,7 +63,7 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
 {
     switch (a->refusal) {
     case RAID_REFUSE_NO_SUPERBLOCK:
-        return g_strdup_printf("no usable md superblock: %s",
+        return g_strdup_printf("has no usable md superblock: %s",
                                md_super_error_text(a->super_error));
     case RAID_REFUSE_FOREIGN:
         return g_strdup_printf("belongs to another array than member '%s'",
@@ -83,7 +83,7 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
         return g_strdup_printf("claims slot %d, which the array does not have",
                                a->slot);
     case RAID_REFUSE_TOO_SMALL:
-        return g_strdup("is smaller than its superblock says");
+        return g_strdup("has a data area that is empty or does not fit it");
     case RAID_REFUSE_UNKNOWN_FEATURE:
         return g_strdup_printf("uses md features that are not known here "
                                "(feature bits 0x%" PRIx32 ")", a->features);

@@ -105,7 +105,7 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     info->size = s->geom.array_bytes;
     info->member_size = s->geom.member_bytes;
     info->state = (OpusRaidArrayState)s->state;
-    info->dirty = qatomic_read(&s->dirty);
+    info->dirty = qatomic_read(&s->shown_dirty);
     info->events = s->events;
     info->members = members_info(s);
     return info;

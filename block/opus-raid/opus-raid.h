@@ -95,6 +95,7 @@ typedef struct OpusRaid {
 
     /* Who may write: see array.c */
     bool dirty;                 /* atomic; set under meta_lock */
+    bool shown_dirty;           /* atomic: a superblock may say so; for users */
     bool wrote;                 /* atomic: a write since the last idle check */
     uint64_t active_writes;     /* atomic */
     QEMUTimer *idle_timer;      /* in the main loop's AioContext */

@@ -15,6 +15,7 @@ shopt -s inherit_errexit
 md=/dev/md0
 md_sys=/sys/block/md0/md
 loops=()
+kernel_mark="attach $BASHPID $EPOCHREALTIME"
 # Waiting for input that never comes costs a guest less than running sleep.
 exec {never}<> <(:)
 
@@ -45,7 +46,7 @@ attach() {
     for file; do
         loops+=("$(losetup --find --show "$dir/$file")")
     done
-    dmesg --clear
+    echo "$kernel_mark" > /dev/kmsg
 }
 
 no_loops() {
@@ -59,7 +60,6 @@ no_loops() {
 detach() {
     losetup --detach-all
     wait_until no_loops
-    sync
     wait_until umount "$1"
 }
 
@@ -112,7 +112,7 @@ assemble() {
 # must_not_start OPTION...: what assemble said; the members are free again
 must_not_start() {
     assemble "$@"
-    dmesg --notime
+    kernel_words
     if [ -e "$md_sys" ]; then
         stop
     fi
@@ -126,11 +126,16 @@ show_state() {
     done
 }
 
+# What the kernel said since attach.
+kernel_words() {
+    dmesg --notime | sed "1,/$kernel_mark/d"
+}
+
 # mdadm's and the kernel's own words; ask the kernel late, as a resync may
 # start late
 words() {
     mdadm --detail "$md" 2>&1 || true
-    dmesg --notime
+    kernel_words
 }
 
 array_bytes() {

@@ -25,6 +25,7 @@ typedef struct StripeRoles {
     RaidMask parity;            /* parity roles that can be written */
     RaidMask missing;           /* can be neither read nor written */
     RaidMask unreadable;        /* can't be read, @missing included */
+    bool prefer_q;              /* where either P or Q would do */
     bool parity_trusted;
 } StripeRoles;
 
@@ -48,13 +49,16 @@ static bool stripe_roles_init(StripeRoles *roles, const RaidGeometry *geom,
     }
     roles->data = raid_mask_first(geom->nr_data);
     roles->parity = all & ~roles->data & ~roles->missing;
+    roles->prefer_q = (stripe / geom->nr_slots) & 1;
     roles->parity_trusted = parity_trusted;
     return true;
 }
 
 /*
  * All that must be read to compute any unreadable data column: n columns. P
- * comes before Q, for it costs less.
+ * costs less than Q, but with P alone the member behind the missing one would
+ * take part in every recovery and hold up all of them. So every other round of
+ * the layout takes Q.
  */
 static RaidMask recover_sources(const StripeRoles *roles)
 {
@@ -62,11 +66,15 @@ static RaidMask recover_sources(const StripeRoles *roles)
     RaidMask sources = roles->data & ~roles->unreadable;
     unsigned n = raid_mask_count(roles->data & roles->unreadable);
 
-    while (n--) {
-        sources |= parity & -parity;
-        parity &= parity - 1;
+    if (n == 0) {
+        return sources;
     }
-    return sources;
+    if (n == raid_mask_count(parity)) {
+        return sources | parity;
+    }
+    /* One is enough, and both can be read. */
+    return sources | (roles->prefer_q ? parity & (parity - 1)
+                                      : parity & -parity);
 }
 
 /* Cut @range into bands; only lo, hi and want are set. */
