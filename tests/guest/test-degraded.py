@@ -13,10 +13,10 @@ from pattern import random_batches, sha256
 LOSSES = [
     (Shape('raid1', 3), (1,)),
     (Shape('raid1', 2), (0,)),
-    (Shape('raid4', 4), (3,)),
-    (Shape('raid5', 4, 'left-symmetric'), (1,)),
+    (Shape('raid4', 5), (4,)),
+    (Shape('raid5', 5, 'left-symmetric'), (1,)),
     (Shape('raid5', 4, 'right-asymmetric', metadata='1.0'), (3,)),
-    (Shape('raid6', 5, 'left-symmetric'), (2,)),
+    (Shape('raid6', 7, 'left-symmetric'), (2,)),
     (Shape('raid6', 5, 'left-symmetric'), (0, 3)),
     (Shape('raid10', 4, 'n2'), (0, 2)),
     (Shape('raid10', 5, 'o2'), (4,)),

@@ -8,6 +8,8 @@ import session
 from md_array import Shape
 from pattern import random_batches, sha256
 
+# Five members of RAID5 and seven of RAID6 are the least of which a small write
+# modifies the old parity; with fewer it is computed anew from the other data.
 SHAPES = [
     Shape('raid0', 3, chunk_kib=16),
     Shape('raid0', 4, chunk_kib=512, metadata='1.0'),
@@ -15,22 +17,22 @@ SHAPES = [
     Shape('raid0', 4, 'alternate', sizes_mib=(5, 9, 7, 9)),
     Shape('raid1', 2),
     Shape('raid1', 3, metadata='1.1'),
-    Shape('raid4', 4),
+    Shape('raid4', 5),
     Shape('raid5', 5, 'left-symmetric'),
     Shape('raid5', 3, 'left-symmetric', metadata='1.0', chunk_kib=512),
-    Shape('raid5', 4, 'left-symmetric', metadata='1.1', chunk_kib=4),
-    Shape('raid5', 4, 'left-asymmetric'),
-    Shape('raid5', 4, 'right-symmetric'),
-    Shape('raid5', 4, 'right-asymmetric'),
-    Shape('raid5', 4, 'parity-first'),
-    Shape('raid5', 4, 'parity-last'),
-    Shape('raid6', 5, 'left-symmetric'),
+    Shape('raid5', 6, 'left-symmetric', metadata='1.1', chunk_kib=4),
+    Shape('raid5', 5, 'left-asymmetric'),
+    Shape('raid5', 5, 'right-symmetric'),
+    Shape('raid5', 5, 'right-asymmetric'),
+    Shape('raid5', 5, 'parity-first'),
+    Shape('raid5', 5, 'parity-last'),
+    Shape('raid6', 7, 'left-symmetric'),
     Shape('raid6', 4, 'left-symmetric', metadata='1.0', chunk_kib=16),
-    Shape('raid6', 5, 'left-asymmetric'),
-    Shape('raid6', 5, 'right-symmetric'),
-    Shape('raid6', 6, 'right-asymmetric'),
+    Shape('raid6', 7, 'left-asymmetric'),
+    Shape('raid6', 7, 'right-symmetric'),
+    Shape('raid6', 8, 'right-asymmetric', chunk_kib=16),
     Shape('raid6', 5, 'parity-first'),
-    Shape('raid6', 5, 'parity-last'),
+    Shape('raid6', 7, 'parity-last'),
     Shape('raid10', 4, 'n2', metadata='1.1'),
     Shape('raid10', 5, 'n2'),
     Shape('raid10', 4, 'f2'),

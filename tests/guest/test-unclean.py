@@ -17,15 +17,17 @@ import session
 from md_array import KIB, Shape, data_offset, examine
 from pattern import random_batches
 
+# Wide enough that a small write modifies parity rather than to compute it
+# anew, where it may.
 SHAPES = [
     Shape('raid1', 2),
-    Shape('raid5', 4, 'left-symmetric'),
-    Shape('raid6', 5, 'left-symmetric'),
+    Shape('raid5', 5, 'left-symmetric'),
+    Shape('raid6', 7, 'left-symmetric'),
     Shape('raid10', 4, 'n2'),
 ]
 SECTOR = 512
 # A multiple of the stripes of all these shapes.
-STRIPES_BYTES = 6 * 64 * KIB
+STRIPES_BYTES = 20 * 64 * KIB
 WRITE_BYTES = 20 * KIB
 NEW = 0x5a
 NEW_SECTOR = bytes([NEW]) * SECTOR
