@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * In-flight: what survives us, so that our successor knows what we had taken
+ *
+ * Owns: the file's mapping and where each queue's region is in it.
+ * Must not know: rings; they keep their own regions.
+ * Threads: references in any; a region belongs to its ring.
+ */
+
+#include "vub-inflight.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vub-error.h"
+
+/* Each region starts on a line of its own: queues have different threads. */
+#define REGION_ALIGN 64
+
+static const char trailer_magic[8] = "opusvub";
+
+/* Ours alone, behind what vhost-user defines. */
+typedef struct InflightTrailer {
+    char magic[8];
+    uint8_t cache_on;
+} InflightTrailer;
+
+struct VubInflight {
+    unsigned refs;              /* atomic */
+    unsigned num_queues;
+    unsigned queue_size;
+    bool packed;
+    uint8_t *base;
+    uint64_t size_bytes;
+    InflightTrailer *trailer;   /* NULL: there is no room for it */
+};
+
+static uint64_t region_bytes(unsigned queue_size, bool packed)
+{
+    uint64_t bytes;
+
+    if (packed) {
+        bytes = sizeof(VubInflightPacked) +
+                sizeof(VubInflightPackedDesc) * (uint64_t)queue_size;
+    } else {
+        bytes = sizeof(VubInflightSplit) +
+                sizeof(VubInflightSplitDesc) * (uint64_t)queue_size;
+    }
+    return (bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+}
+
+static uint64_t regions_bytes(unsigned num_queues, unsigned queue_size,
+                              bool packed)
+{
+    return region_bytes(queue_size, packed) * num_queues;
+}
+
+uint64_t vub_inflight_bytes(unsigned num_queues, unsigned queue_size,
+                            bool packed)
+{
+    return regions_bytes(num_queues, queue_size, packed) + REGION_ALIGN;
+}
+
+VubInflight *vub_inflight_map(int fd, uint64_t size_bytes, uint64_t file_off,
+                              unsigned num_queues, unsigned queue_size,
+                              bool packed, GError **errp)
+{
+    uint64_t needed = regions_bytes(num_queues, queue_size, packed);
+    VubInflight *inflight;
+    struct stat info;
+    void *base;
+
+    if (size_bytes < needed || file_off > INT64_MAX ||
+        size_bytes > INT64_MAX - file_off || fstat(fd, &info) < 0 ||
+        !S_ISREG(info.st_mode) ||
+        (uint64_t)info.st_size < file_off + size_bytes) {
+        vub_error_set(errp,
+                      "in-flight region of %" PRIu64 " bytes; %u queues of %u "
+                      "need %" PRIu64 ", inside of a file in memory",
+                      size_bytes, num_queues, queue_size, needed);
+        return NULL;
+    }
+    base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                file_off);
+    if (base == MAP_FAILED) {
+        vub_error_set(errp,
+                      "in-flight region can't be mapped: %s",
+                      g_strerror(errno));
+        return NULL;
+    }
+    inflight = g_new(VubInflight, 1);
+    *inflight = (VubInflight) {
+        .refs = 1,
+        .num_queues = num_queues,
+        .queue_size = queue_size,
+        .packed = packed,
+        .base = base,
+        .size_bytes = size_bytes,
+    };
+    if (size_bytes - needed >= sizeof(InflightTrailer)) {
+        inflight->trailer = (InflightTrailer *)(inflight->base + needed);
+    }
+    return inflight;
+}
+
+VubInflight *vub_inflight_create(unsigned num_queues, unsigned queue_size,
+                                 bool packed, int *fd, GError **errp)
+{
+    uint64_t bytes = vub_inflight_bytes(num_queues, queue_size, packed);
+    VubInflight *inflight = NULL;
+
+    *fd = memfd_create("vhost-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0 || ftruncate(*fd, bytes) < 0) {
+        vub_error_set(errp,
+                      "no in-flight region of %" PRIu64 " bytes: %s", bytes,
+                      g_strerror(errno));
+    } else {
+        /* Nobody who shares it can take it from under our feet. */
+        fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+        inflight = vub_inflight_map(*fd, bytes, 0, num_queues, queue_size,
+                                    packed, errp);
+    }
+    if (!inflight && *fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+    return inflight;
+}
+
+VubInflight *vub_inflight_ref(VubInflight *inflight)
+{
+    __atomic_fetch_add(&inflight->refs, 1, __ATOMIC_RELAXED);
+    return inflight;
+}
+
+void vub_inflight_unref(VubInflight *inflight)
+{
+    if (inflight &&
+        __atomic_sub_fetch(&inflight->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        munmap(inflight->base, inflight->size_bytes);
+        g_free(inflight);
+    }
+}
+
+void vub_inflight_note_cache(VubInflight *inflight, bool on)
+{
+    InflightTrailer *trailer = inflight->trailer;
+
+    if (trailer) {
+        trailer->cache_on = on;
+        memcpy(trailer->magic, trailer_magic, sizeof(trailer_magic));
+    }
+}
+
+bool vub_inflight_read_cache(const VubInflight *inflight, bool *on)
+{
+    const InflightTrailer *trailer = inflight->trailer;
+
+    if (!trailer ||
+        memcmp(trailer->magic, trailer_magic, sizeof(trailer_magic))) {
+        return false;
+    }
+    *on = trailer->cache_on;
+    return true;
+}
+
+bool vub_inflight_packed(const VubInflight *inflight)
+{
+    return inflight->packed;
+}
+
+unsigned vub_inflight_queue_size(const VubInflight *inflight)
+{
+    return inflight->queue_size;
+}
+
+void *vub_inflight_queue(VubInflight *inflight, unsigned index)
+{
+    if (index >= inflight->num_queues) {
+        return NULL;
+    }
+    return inflight->base + index * region_bytes(inflight->queue_size,
+                                                 inflight->packed);
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Queue: one virtqueue, served by one AioContext
+ *
+ * Owns: the ring while it runs, its kick and call, the slab of tasks.
+ * Must not know: messages, how a request is executed, other queues.
+ * Threads: all but init, destroy, pause, resume and busy runs in the thread of
+ * @ctx. What the main loop wants reaches it by bottom halves.
+ * Invariants: I14, I15. @in_flight counts chains until the guest can see that
+ * they are given back. Nothing is taken from the ring unless @attached.
+ *
+ * A round takes all there is, with kicks off; what is given back meanwhile
+ * becomes visible by one update of the ring and at most one notification, at
+ * the end of the round or of the event that completed it (defer_call()).
+ */
+
+#include "qemu/osdep.h"
+#include "block/aio-wait.h"
+#include "qemu/defer-call.h"
+#include "qemu/error-report.h"
+#include "qemu/timer.h"
+
+#include "vub-task.h"
+#include "trace.h"
+
+/* A broken ring is told of at most this often: guests can break it at will. */
+#define REPORT_INTERVAL_NS (60 * NANOSECONDS_PER_SECOND)
+
+void vub_queue_init(VubQueue *q, VubBackend *backend, unsigned index,
+                    AioContext *ctx)
+{
+    *q = (VubQueue) {
+        .backend = backend,
+        .index = index,
+        .ctx = ctx,
+        .call_fd = -1,
+        .err_fd = -1,
+        .last_report_ns = -REPORT_INTERVAL_NS,
+    };
+}
+
+static void tell(int fd)
+{
+    const uint64_t one = 1;
+
+    if (fd >= 0) {
+        ssize_t ret;
+
+        do {
+            ret = write(fd, &one, sizeof(one));
+        } while (ret < 0 && errno == EINTR);
+        /* A counter or pipe that is full has told already. */
+    }
+}
+
+static void report_broken(VubQueue *q)
+{
+    int64_t now_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+    trace_vub_queue_broken(q->backend->name, q->index, q->ring.broken);
+    if (now_ns - q->last_report_ns >= REPORT_INTERVAL_NS) {
+        q->last_report_ns = now_ns;
+        error_report("export '%s': queue %u is stopped, its guest queued %s; "
+                     "a reset of the device starts it again",
+                     q->backend->name, q->index, q->ring.broken);
+    }
+    tell(q->err_fd);
+}
+
+/* Shows the guest what has been given back, and lets go of it. */
+static void publish(void *opaque)
+{
+    VubQueue *q = opaque;
+    unsigned left = q->in_flight - q->nr_done;
+
+    q->nr_done = 0;
+    if (vub_ring_publish(&q->ring)) {
+        tell(q->call_fd);
+    }
+    qatomic_set(&q->in_flight, left);
+    if (unlikely(left == 0)) {
+        Coroutine *waiter = q->idle_waiter;
+
+        if (qatomic_read(&q->paused)) {
+            aio_wait_kick();
+        }
+        /* Last: who waits for that may free the queue. */
+        if (waiter) {
+            q->idle_waiter = NULL;
+            aio_co_wake(waiter);
+        }
+    }
+}
+
+void vub_queue_complete(VubQueue *q, VubTask *task, uint64_t written_bytes)
+{
+    vub_ring_push(&q->ring, &task->chain, MIN(written_bytes, UINT32_MAX));
+    task->next_free = q->free_tasks;
+    q->free_tasks = task;
+    q->nr_done++;
+    defer_call(publish, q);
+}
+
+/* Takes and starts all there is. False: the ring broke. */
+static bool take_all(VubQueue *q)
+{
+    VubTask *task;
+
+    while ((task = q->free_tasks) && vub_ring_pop(&q->ring, &task->chain)) {
+        q->free_tasks = task->next_free;
+        qatomic_set(&q->in_flight, q->in_flight + 1);
+        if (unlikely(!vub_task_start(task))) {
+            vub_ring_break(&q->ring, "a request without a status byte");
+            task->next_free = q->free_tasks;
+            q->free_tasks = task;
+            qatomic_set(&q->in_flight, q->in_flight - 1);
+            break;
+        }
+    }
+    return !q->ring.broken;
+}
+
+static void sync_attached(VubQueue *q);
+
+static void run(VubQueue *q)
+{
+    bool good;
+
+    if (unlikely(!q->attached)) {
+        return;
+    }
+    defer_call_begin();
+    if (q->polling) {
+        good = take_all(q);
+    } else {
+        do {
+            vub_ring_set_notify(&q->ring, false);
+            good = take_all(q);
+            vub_ring_set_notify(&q->ring, true);
+        } while (good && q->free_tasks && !vub_ring_empty(&q->ring));
+    }
+    defer_call_end();
+    if (unlikely(!good)) {
+        report_broken(q);
+        sync_attached(q);
+    }
+}
+
+static void kick_read(EventNotifier *kick)
+{
+    VubQueue *q = container_of(kick, VubQueue, kick);
+    uint64_t count;
+
+    /* Once is enough: what comes later makes it ready again. */
+    if (read(event_notifier_get_fd(kick), &count, sizeof(count)) == 0) {
+        vub_ring_break(&q->ring, "kicks through a pipe that it then closed");
+    }
+    run(q);
+}
+
+static bool kick_poll(void *opaque)
+{
+    VubQueue *q = container_of(opaque, VubQueue, kick);
+
+    return !vub_ring_empty(&q->ring);
+}
+
+static void kick_poll_ready(EventNotifier *kick)
+{
+    run(container_of(kick, VubQueue, kick));
+}
+
+static void kick_poll_begin(EventNotifier *kick)
+{
+    VubQueue *q = container_of(kick, VubQueue, kick);
+
+    q->polling = true;
+    vub_ring_set_notify(&q->ring, false);
+}
+
+/* Our caller looks at the ring once more after this. */
+static void kick_poll_end(EventNotifier *kick)
+{
+    VubQueue *q = container_of(kick, VubQueue, kick);
+
+    q->polling = false;
+    vub_ring_set_notify(&q->ring, true);
+}
+
+static void attach(VubQueue *q)
+{
+    q->attached = true;
+    q->polling = false;
+    vub_ring_set_notify(&q->ring, true);
+    aio_set_event_notifier(q->ctx, &q->kick, kick_read, kick_poll,
+                           kick_poll_ready);
+    aio_set_event_notifier_poll(q->ctx, &q->kick, kick_poll_begin,
+                                kick_poll_end);
+    /*
+     * Nobody watched until now. And a handler is polled only after its
+     * descriptor has been ready once.
+     */
+    event_notifier_set(&q->kick);
+}
+
+static void detach(VubQueue *q)
+{
+    q->attached = false;
+    aio_set_event_notifier(q->ctx, &q->kick, NULL, NULL, NULL);
+    q->polling = false;
+}
+
+static void sync_attached(VubQueue *q)
+{
+    bool wanted = q->started && q->enabled && q->has_kick &&
+                  !q->ring.broken && !qatomic_read(&q->paused);
+
+    if (wanted == q->attached) {
+        return;
+    }
+    trace_vub_queue_attach(q->backend->name, q->index, wanted);
+    if (!wanted) {
+        detach(q);
+        return;
+    }
+    attach(q);
+    run(q);
+}
+
+static void sync_bh(void *opaque)
+{
+    VubQueue *q = opaque;
+
+    sync_attached(q);
+    /* From here on the queue may be gone. */
+    qatomic_dec(&q->nr_syncs);
+    aio_wait_kick();
+}
+
+static void schedule_sync(VubQueue *q)
+{
+    qatomic_inc(&q->nr_syncs);
+    aio_bh_schedule_oneshot(q->ctx, sync_bh, q);
+}
+
+void vub_queue_pause(VubQueue *q)
+{
+    qatomic_inc(&q->paused);
+    schedule_sync(q);
+}
+
+void vub_queue_resume(VubQueue *q)
+{
+    qatomic_dec(&q->paused);
+    schedule_sync(q);
+}
+
+bool vub_queue_busy(VubQueue *q)
+{
+    return qatomic_load_acquire(&q->nr_syncs) ||
+           qatomic_load_acquire(&q->in_flight);
+}
+
+void vub_queue_destroy(VubQueue *q)
+{
+    assert(!q->started);
+    AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_load_acquire(&q->nr_syncs));
+}
+
+static void make_tasks(VubQueue *q)
+{
+    unsigned nr = q->ring.num;
+
+    q->tasks = g_new0(VubTask, nr);
+    /* Most will never be touched, so take no memory. */
+    q->long_iov = g_new0(struct iovec, nr * VUB_CHAIN_MAX_IOV);
+    q->free_tasks = NULL;
+    for (unsigned i = nr; i-- > 0; ) {
+        VubTask *task = &q->tasks[i];
+
+        task->queue = q;
+        task->chain.short_iov = task->short_iov;
+        task->chain.short_max = VUB_TASK_SHORT_IOV;
+        task->chain.long_iov = q->long_iov + i * VUB_CHAIN_MAX_IOV;
+        task->next_free = q->free_tasks;
+        q->free_tasks = task;
+    }
+}
+
+bool vub_queue_start(VubQueue *q, const VubRingSetup *setup, GError **errp)
+{
+    assert(!q->started && q->in_flight == 0);
+    if (!vub_ring_init(&q->ring, setup, errp)) {
+        return false;
+    }
+    make_tasks(q);
+    q->started = true;
+    trace_vub_queue_start(q->backend->name, q->index, q->ring.num,
+                          q->ring.packed, vub_ring_base(&q->ring),
+                          q->ring.nr_resubmit);
+    sync_attached(q);
+    return true;
+}
+
+/* Stops taking chains, and waits until those taken are given back. */
+static void coroutine_fn settle(VubQueue *q)
+{
+    q->started = false;
+    sync_attached(q);
+    assert(!q->idle_waiter);
+    while (q->in_flight) {
+        q->idle_waiter = qemu_coroutine_self();
+        qemu_coroutine_yield();
+    }
+}
+
+uint32_t coroutine_fn vub_queue_stop(VubQueue *q)
+{
+    uint32_t base;
+
+    settle(q);
+    base = vub_ring_base(&q->ring);
+    trace_vub_queue_stop(q->backend->name, q->index, base);
+    vub_ring_destroy(&q->ring);
+    g_free(q->tasks);
+    g_free(q->long_iov);
+    q->tasks = q->free_tasks = NULL;
+    q->long_iov = NULL;
+    return base;
+}
+
+void vub_queue_set_kick(VubQueue *q, int fd)
+{
+    if (q->attached) {
+        detach(q);
+    }
+    if (q->has_kick) {
+        event_notifier_cleanup(&q->kick);
+    }
+    q->has_kick = fd >= 0;
+    if (q->has_kick) {
+        event_notifier_init_fd(&q->kick, fd);
+    }
+    sync_attached(q);
+}
+
+bool coroutine_fn vub_queue_change(VubQueue *q, const VubRingSetup *setup,
+                                   bool settled, GError **errp)
+{
+    bool good;
+
+    if (settled) {
+        settle(q);
+    }
+    good = vub_ring_change(&q->ring, setup, errp);
+    q->started = true;
+    sync_attached(q);
+    return good;
+}
+
+static void replace_fd(int *mine, int fd)
+{
+    if (*mine >= 0) {
+        close(*mine);
+    }
+    *mine = fd;
+}
+
+void vub_queue_set_call(VubQueue *q, int fd)
+{
+    replace_fd(&q->call_fd, fd);
+    /* What was given back while there was nobody to tell. */
+    if (fd >= 0 && q->started) {
+        tell(fd);
+    }
+}
+
+void vub_queue_set_err(VubQueue *q, int fd)
+{
+    replace_fd(&q->err_fd, fd);
+    if (fd >= 0 && q->started && q->ring.broken) {
+        tell(fd);
+    }
+}
+
+void vub_queue_set_enabled(VubQueue *q, bool enabled)
+{
+    q->enabled = enabled;
+    sync_attached(q);
+}

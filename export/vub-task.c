@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Task: one request under way
+ *
+ * Owns: the coroutine of a request, and what the block layer's results become.
+ * Must not know: rings, kicks, who else is served.
+ * Threads: the queue's.
+ * Invariants: I15: vub_queue_complete() is called once for each start.
+ */
+
+#include "qemu/osdep.h"
+#include "block/aio.h"
+
+#include "vub-task.h"
+#include "trace.h"
+
+static uint8_t status_of(int ret)
+{
+    if (likely(ret >= 0)) {
+        return VIRTIO_BLK_S_OK;
+    }
+    return ret == -ENOTSUP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+}
+
+static void complete(VubTask *task, uint8_t status)
+{
+    VubQueue *q = task->queue;
+    uint64_t written_bytes = task->chain.in_bytes;
+
+    *task->req.status = status;
+    vub_ring_log_chain(&q->ring, &task->chain, written_bytes);
+    if (unlikely(q->ring.log)) {
+        vub_ring_log(&q->ring, task->req.status, 1);
+    }
+    trace_vub_task_done(q->backend->name, q->index, task->chain.id, status);
+    vub_queue_complete(q, task, written_bytes + 1);
+}
+
+static int coroutine_fn execute(VubTask *task)
+{
+    const VubRequest *req = &task->req;
+    VubBackend *backend = task->queue->backend;
+
+    switch (req->op) {
+    case VUB_OP_READ:
+        qemu_iovec_init_external(&task->qiov, req->iov, req->nr_iov);
+        return blk_co_preadv(backend->blk, req->off_bytes, req->bytes,
+                             &task->qiov, backend->io_flags);
+    case VUB_OP_WRITE:
+        qemu_iovec_init_external(&task->qiov, req->iov, req->nr_iov);
+        return blk_co_pwritev(backend->blk, req->off_bytes, req->bytes,
+                              &task->qiov, backend->io_flags);
+    case VUB_OP_FLUSH:
+        return blk_co_flush(backend->blk);
+    case VUB_OP_DISCARD:
+        return blk_co_pdiscard(backend->blk, req->off_bytes, req->bytes, 0);
+    case VUB_OP_ZEROES:
+        return blk_co_pwrite_zeroes(backend->blk, req->off_bytes, req->bytes,
+                                    req->unmap ? BDRV_REQ_MAY_UNMAP : 0);
+    case VUB_OP_DONE:
+        break;
+    }
+    g_assert_not_reached();
+}
+
+static void coroutine_fn task_entry(void *opaque)
+{
+    VubTask *task = opaque;
+    int ret = execute(task);
+
+    /*
+     * Drivers should resume us where we came from, but block/nvme.c goes on
+     * in its own home context. The queue is its thread's alone.
+     */
+    if (unlikely(qemu_get_current_aio_context() != task->queue->ctx)) {
+        aio_co_reschedule_self(task->queue->ctx);
+    }
+    complete(task, status_of(ret));
+}
+
+bool vub_task_start(VubTask *task)
+{
+    VubQueue *q = task->queue;
+    VubRequest *req = &task->req;
+
+    if (!vub_request_decode(req, &task->chain, &q->backend->disk)) {
+        return false;
+    }
+    trace_vub_task_start(q->backend->name, q->index, task->chain.id, req->op,
+                         req->off_bytes, req->bytes);
+    if (req->op == VUB_OP_DONE) {
+        complete(task, req->answer);
+    } else {
+        qemu_coroutine_enter(qemu_coroutine_create(task_entry, task));
+    }
+    return true;
+}

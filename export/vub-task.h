@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Task: one request under way
+ *
+ * A queue has as many as its ring has descriptors, and lends one to each chain
+ * it takes: nothing is allocated for a request.
+ */
+
+#ifndef OPUS_VUB_TASK_H
+#define OPUS_VUB_TASK_H
+
+#include "qemu/iov.h"
+
+#include "vub-queue.h"
+
+/* Vectors that most requests get by with: header, status, 14 of data */
+#define VUB_TASK_SHORT_IOV 16
+
+struct VubTask {
+    VubQueue *queue;
+    VubTask *next_free;
+    VubChain chain;
+    VubRequest req;
+    QEMUIOVector qiov;
+    struct iovec short_iov[VUB_TASK_SHORT_IOV];
+};
+
+/*
+ * Executes the chain that was popped into @task, in the queue's thread, and
+ * has vub_queue_complete() called, now or later. False: the chain has no place
+ * for an answer; nothing was done.
+ */
+bool vub_task_start(VubTask *task);
+
+#endif /* OPUS_VUB_TASK_H */
