@@ -308,10 +308,15 @@ static int vub_export_create(BlockExport *exp, BlockExportOptions *opts,
         goto fail;
     }
     if (!vexp->follow_node) {
-        /* Best where most requests come from, but it works from anywhere. */
+        /*
+         * The node is best where most requests come from, and stays there: it
+         * works from anywhere, but a filter that is inserted would move it to
+         * the main loop, which bdrv_insert_node() doesn't expect.
+         */
         if (blk_set_aio_context(exp->blk, vexp->queues[0].ctx, NULL) == 0) {
             exp->ctx = vexp->queues[0].ctx;
         }
+        blk_set_allow_aio_context_change(exp->blk, false);
     }
     if (!vub_server_start(s, vopts->addr, errp)) {
         goto fail;

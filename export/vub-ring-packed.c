@@ -75,16 +75,22 @@ bool vub_packed_map(VubRing *ring, const VubRingConfig *config, GError **errp)
 
 /*
  * A new ring's wrap counters are 1, but Linux's virtio_uml asks for a base of
- * plain 0, which would be the second lap. In a second lap the first place has
- * been given back, and says so.
+ * plain 0, which is the second lap or a later even one. Those can be told by
+ * the places: each chain of the lap before has left its first one marked as
+ * used, and what the guest fills in an even lap is marked so too. Any place
+ * may be the only such: the others were in the middle of chains.
  */
 static uint32_t sane_base(VubRing *ring, uint32_t base)
 {
-    if (base == 0 &&
-        !(vub_le16_load(&ring->in_pack.desc[0].flags) & F_USED)) {
-        return WRAP_BIT | (uint32_t)WRAP_BIT << 16;
+    if (base != 0) {
+        return base;
     }
-    return base;
+    for (unsigned i = 0; i < ring->num; i++) {
+        if (vub_le16_load(&ring->in_pack.desc[i].flags) & F_USED) {
+            return base;
+        }
+    }
+    return WRAP_BIT | (uint32_t)WRAP_BIT << 16;
 }
 
 bool vub_packed_start(VubRing *ring, const VubRingConfig *config,
@@ -294,6 +300,8 @@ bool vub_packed_publish(VubRing *ring)
     }
     vub_le16_store_release(&pack->desc[pack->batch_place].flags,
                            pack->batch_flags);
+    /* Again: it may have been copied since it was pushed. */
+    log_written(ring, &pack->desc[pack->batch_place], sizeof(*pack->desc));
     if (pack->track) {
         vub_inflight_packed_after_publish(ring);
     }
