@@ -9,6 +9,13 @@
  * Invariants: I14, I15. @in_flight counts chains until the guest can see that
  * they are given back. Nothing is taken from the ring unless @attached.
  *
+ * Pausing must take effect at once: a drained section that begins by taking the
+ * graph's writer lock, and a wait for requests under that lock, would never end
+ * if a request had been started meanwhile, for it would wait for the lock too.
+ * So the thread says that it is @taking, then looks if there was a pause, and
+ * the main loop does it the other way round. And as the lock's owner resumes us
+ * before it lets go of it, the way back from any pause leads through a gate.
+ *
  * A round takes all there is, with kicks off; what is given back meanwhile
  * becomes visible by one update of the ring and at most one notification, at
  * the end of the round or of the event that completed it (defer_call()).
@@ -101,12 +108,35 @@ void vub_queue_complete(VubQueue *q, VubTask *task, uint64_t written_bytes)
     defer_call(publish, q);
 }
 
+static bool was_paused(VubQueue *q)
+{
+    return qatomic_read(&q->pauses) != q->gate_pauses;
+}
+
+/* False: the gate is to be passed first; else end_taking() is called soon. */
+static bool begin_taking(VubQueue *q)
+{
+    qatomic_set(&q->taking, true);
+    smp_mb(); /* pairs with vub_queue_pause() */
+    if (unlikely(was_paused(q))) {
+        qatomic_store_release(&q->taking, false);
+        return false;
+    }
+    return true;
+}
+
+static void end_taking(VubQueue *q)
+{
+    qatomic_store_release(&q->taking, false);
+}
+
 /* Takes and starts all there is. False: the ring broke. */
 static bool take_all(VubQueue *q)
 {
     VubTask *task;
 
-    while ((task = q->free_tasks) && vub_ring_pop(&q->ring, &task->chain)) {
+    while (likely(!was_paused(q)) && (task = q->free_tasks) &&
+           vub_ring_pop(&q->ring, &task->chain)) {
         q->free_tasks = task->next_free;
         qatomic_set(&q->in_flight, q->in_flight + 1);
         if (unlikely(!vub_task_start(task))) {
@@ -126,7 +156,8 @@ static void run(VubQueue *q)
 {
     bool good;
 
-    if (unlikely(!q->attached)) {
+    /* If it was paused, the gate has us run. */
+    if (unlikely(!q->attached) || !begin_taking(q)) {
         return;
     }
     defer_call_begin();
@@ -137,8 +168,10 @@ static void run(VubQueue *q)
             vub_ring_set_notify(&q->ring, false);
             good = take_all(q);
             vub_ring_set_notify(&q->ring, true);
-        } while (good && q->free_tasks && !vub_ring_empty(&q->ring));
+        } while (good && q->free_tasks && !was_paused(q) &&
+                 !vub_ring_empty(&q->ring));
     }
+    end_taking(q);
     defer_call_end();
     if (unlikely(!good)) {
         report_broken(q);
@@ -210,21 +243,74 @@ static void detach(VubQueue *q)
     q->polling = false;
 }
 
+static bool wants_attached(VubQueue *q)
+{
+    return q->started && q->enabled && q->has_kick && !q->ring.broken &&
+           !qatomic_read(&q->paused);
+}
+
+static void end_pending(VubQueue *q)
+{
+    /* From here on the queue may be gone. */
+    qatomic_dec(&q->nr_pending);
+    aio_wait_kick();
+}
+
+/*
+ * Waits until nobody has the graph's writer lock, then attaches if that is
+ * still wanted. A drained section doesn't wait for this wait: no request has
+ * been taken yet.
+ */
+static void coroutine_fn gate_entry(void *opaque)
+{
+    VubQueue *q = opaque;
+    AioContext *ctx = qemu_get_current_aio_context();
+
+    for (;;) {
+        unsigned pauses = qatomic_read(&q->pauses);
+
+        bdrv_graph_co_rdlock();
+        bdrv_graph_co_rdunlock();
+        /* Before we look if it's paused: who resumes it opens a new gate. */
+        qatomic_set(&q->gated, false);
+        qatomic_set(&q->taking, true);
+        smp_mb(); /* pairs with vub_queue_pause() */
+        if (qatomic_read(&q->paused)) {
+            end_taking(q);
+            break;
+        }
+        /* Nothing can pause us, or move us, until end_taking(). */
+        if (qatomic_read(&q->pauses) == pauses && q->ctx == ctx) {
+            q->gate_pauses = pauses;
+            if (wants_attached(q) && !q->attached) {
+                trace_vub_queue_attach(q->backend->name, q->index, true);
+                attach(q);
+            }
+            end_taking(q);
+            run(q);
+            break;
+        }
+        ctx = q->ctx;
+        end_taking(q);
+        aio_co_reschedule_self(ctx);
+    }
+    end_pending(q);
+}
+
+/* Makes what is watched follow from what is wanted. */
 static void sync_attached(VubQueue *q)
 {
-    bool wanted = q->started && q->enabled && q->has_kick &&
-                  !q->ring.broken && !qatomic_read(&q->paused);
+    bool wanted = wants_attached(q);
 
-    if (wanted == q->attached) {
-        return;
-    }
-    trace_vub_queue_attach(q->backend->name, q->index, wanted);
-    if (!wanted) {
+    if (q->attached && !wanted) {
+        trace_vub_queue_attach(q->backend->name, q->index, false);
         detach(q);
-        return;
+    } else if (wanted && (!q->attached || was_paused(q)) &&
+               !qatomic_read(&q->gated)) {
+        qatomic_set(&q->gated, true);
+        qatomic_inc(&q->nr_pending);
+        qemu_coroutine_enter(qemu_coroutine_create(gate_entry, q));
     }
-    attach(q);
-    run(q);
 }
 
 static void sync_bh(void *opaque)
@@ -232,13 +318,13 @@ static void sync_bh(void *opaque)
     VubQueue *q = opaque;
 
     sync_attached(q);
-    /* From here on the queue may be gone. */
     qatomic_dec(&q->nr_syncs);
-    aio_wait_kick();
+    end_pending(q);
 }
 
 static void schedule_sync(VubQueue *q)
 {
+    qatomic_inc(&q->nr_pending);
     qatomic_inc(&q->nr_syncs);
     aio_bh_schedule_oneshot(q->ctx, sync_bh, q);
 }
@@ -246,6 +332,12 @@ static void schedule_sync(VubQueue *q)
 void vub_queue_pause(VubQueue *q)
 {
     qatomic_inc(&q->paused);
+    qatomic_inc(&q->pauses);
+    smp_mb(); /* pairs with begin_taking() and gate_entry() */
+    while (q->ctx != qemu_get_current_aio_context() &&
+           qatomic_load_acquire(&q->taking)) {
+        cpu_relax();
+    }
     schedule_sync(q);
 }
 
@@ -264,7 +356,7 @@ bool vub_queue_busy(VubQueue *q)
 void vub_queue_destroy(VubQueue *q)
 {
     assert(!q->started);
-    AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_load_acquire(&q->nr_syncs));
+    AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_load_acquire(&q->nr_pending));
 }
 
 static void make_tasks(VubQueue *q)

@@ -47,14 +47,19 @@ typedef struct VubQueue {
     VubTask *tasks;             /* as many as the ring has descriptors */
     VubTask *free_tasks;
     struct iovec *long_iov;     /* VUB_CHAIN_MAX_IOV for each task */
+    unsigned gate_pauses;       /* @pauses when the gate was passed last */
     unsigned nr_done;           /* pushed, and still counted in @in_flight */
     Coroutine *idle_waiter;
     int64_t last_report_ns;
-    unsigned in_flight;         /* the main loop reads it */
 
-    /* Main loop writes, the thread reads */
-    unsigned paused;            /* how many times */
-    unsigned nr_syncs;          /* vub_queue_sync_bh() under way */
+    /* Between the threads, all atomic */
+    bool gated;                 /* waits to attach, see gate_entry() */
+    unsigned in_flight;         /* the thread writes it */
+    bool taking;                /* the thread looks at the ring, or attaches */
+    unsigned paused;            /* by the main loop: how many times now, */
+    unsigned pauses;            /* and how many times ever; it wraps around */
+    unsigned nr_syncs;          /* bottom halves that pause or resume */
+    unsigned nr_pending;        /* those, and gates: who knows of us */
 } VubQueue;
 
 void vub_queue_init(VubQueue *q, VubBackend *backend, unsigned index,
