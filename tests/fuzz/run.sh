@@ -15,7 +15,9 @@ set -eu -o pipefail
 
 clang=$1 source=$(cd "$2" && pwd) target=$3 seconds=$4
 core=("$source"/util/raid/{assemble,candidate,history,md-super}.c
-      "$source"/util/raid/{member-state,geometry,geometry-map}.c)
+      "$source"/util/raid/{member-state,geometry,geometry-map}.c
+      "$source"/util/raid/{crc32c,md-bitmap,md-bitmap-bits,md-ppl}.c
+      "$source/tests/unit/assemble-rules.c")
 sanitizers=("-fsanitize=fuzzer,address,undefined"
             -fno-sanitize-recover=undefined)
 
@@ -34,7 +36,7 @@ echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
 
 "$clang" -std=gnu11 -Wall -Wextra -Werror -O1 -g "${sanitizers[@]}" \
     -I "$source" "$source/tests/fuzz/fuzz-$target.c" \
-    "$source/tests/unit/assemble-rules.c" "${core[@]}" \
+    "${core[@]}" \
     -o "$scratch/fuzz-$target"
 if [ "$seconds" = 0 ]; then
     mv "$scratch/fuzz-$target" .

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Recover: verdict, bitmap and log together decide what happens before the
+ * array is written
+ *
+ * Owns: the rules of recover.h, in their order.
+ * Must not know: how bitmaps and logs are read, how a resync or a replay runs.
+ * Threads: any; pure.
+ * Keeps: P2, P4 (what cannot be guaranteed is refused by name).
+ */
+#include <assert.h>
+#include <string.h>
+#include <linux/types.h>
+#include <linux/raid/md_p.h>
+
+#include "recover.h"
+
+typedef struct Recovery {
+    const RaidAssembly *assembly;
+    const RaidFindings *found;
+    RaidRecoverPlan *plan;
+    RaidMask present_slots;
+} Recovery;
+
+RaidIntent raid_intent_of(uint32_t feature_map)
+{
+    if (feature_map & (MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS)) {
+        return RAID_INTENT_PPL;
+    }
+    return feature_map & MD_FEATURE_BITMAP_OFFSET ? RAID_INTENT_BITMAP
+                                                  : RAID_INTENT_RESYNC;
+}
+
+const char *raid_intent_name(RaidIntent intent)
+{
+    static const char *const names[] = {
+        [RAID_INTENT_RESYNC] = "resync",
+        [RAID_INTENT_BITMAP] = "bitmap",
+        [RAID_INTENT_PPL] = "ppl",
+    };
+
+    return names[intent];
+}
+
+const char *raid_recovery_name(RaidRecovery what)
+{
+    static const char *const names[RAID_RECOVERY__MAX] = {
+        [RAID_RECOVERY_NOTHING] = "nothing",
+        [RAID_RECOVERY_REPLAY] = "replay",
+        [RAID_RECOVERY_RESYNC] = "resync",
+        [RAID_RECOVERY_READ_ONLY] = "read-only",
+        [RAID_RECOVERY_REFUSE] = "refuse",
+    };
+
+    return names[what];
+}
+
+bool raid_recover_decides(RaidRefusal refusal)
+{
+    return refusal == RAID_REFUSE_DIRTY_DEGRADED ||
+           refusal == RAID_REFUSE_BITMAP || refusal == RAID_REFUSE_PPL;
+}
+
+/* What the logs say is all there is to say about parity. */
+static bool logs_tell(const Recovery *r)
+{
+    return r->found->intent == RAID_INTENT_PPL &&
+           r->assembly->resync_offset == 0 &&
+           !(r->present_slots & ~r->found->logs) &&
+           (r->found->logs & r->found->logs_used);
+}
+
+static void set_state(Recovery *r, bool clean)
+{
+    r->plan->state = raid_array_state_of(&r->assembly->geom,
+                                         r->assembly->missing_slots, clean,
+                                         r->plan->forced);
+}
+
+static bool refuse_degraded(Recovery *r)
+{
+    r->plan->what = RAID_RECOVERY_REFUSE;
+    r->plan->refusal = RAID_REFUSE_DIRTY_DEGRADED;
+    r->plan->slot = raid_mask_lowest(r->assembly->missing_slots);
+    r->plan->state = RAID_ARRAY_FAILED;
+    r->plan->replay_slots = 0;
+    return false;
+}
+
+static bool finish(Recovery *r, RaidRecovery what)
+{
+    r->plan->what = r->found->read_only ? RAID_RECOVERY_READ_ONLY : what;
+    return true;
+}
+
+/* A bitmap that nobody kept up to date makes even a clean array doubtful. */
+static bool recover_clean(Recovery *r)
+{
+    bool lost = r->found->intent == RAID_INTENT_BITMAP &&
+                !r->plan->merge_slots;
+    bool doubtful = lost && !r->assembly->missing_slots;
+
+    r->plan->replay_slots = 0;
+    r->plan->clean_bitmap = !doubtful;
+    r->plan->resync_start = 0;
+    set_state(r, !doubtful);
+    return finish(r, doubtful ? RAID_RECOVERY_RESYNC : RAID_RECOVERY_NOTHING);
+}
+
+/*
+ * Data of a missing member is computed from parity, and parity may be of
+ * another time than data (the write hole). Replaying what logs there are does
+ * no harm even if others are lost; without writing there is no replay, so
+ * then nothing must be left to be replayed.
+ */
+static bool recover_degraded_parity(Recovery *r)
+{
+    bool safe = logs_tell(r) &&
+                !(r->found->read_only && r->plan->replay_slots);
+
+    if (!safe && r->found->policy != RAID_POLICY_FORCE) {
+        return refuse_degraded(r);
+    }
+    r->plan->forced = !safe;
+    set_state(r, safe);
+    return finish(r, r->plan->replay_slots ? RAID_RECOVERY_REPLAY
+                                           : RAID_RECOVERY_NOTHING);
+}
+
+static bool recover_by_resync(Recovery *r)
+{
+    unsigned nr_present = raid_mask_count(r->present_slots);
+
+    set_state(r, false);
+    /* The last mirror has none to differ from. */
+    if (r->assembly->geom.level == RAID_LEVEL_1 && nr_present == 1) {
+        return finish(r, RAID_RECOVERY_NOTHING);
+    }
+    r->plan->resync_by_bitmap = r->plan->merge_slots;
+    if (r->found->intent != RAID_INTENT_BITMAP) {
+        r->plan->resync_start = r->assembly->resync_offset;
+    }
+    return finish(r, RAID_RECOVERY_RESYNC);
+}
+
+static bool recover_dirty(Recovery *r)
+{
+    const RaidGeometry *geom = &r->assembly->geom;
+
+    if (raid_has_parity(geom) && r->assembly->missing_slots) {
+        return recover_degraded_parity(r);
+    }
+    if (logs_tell(r) && !(r->found->read_only && r->plan->replay_slots)) {
+        set_state(r, true);
+        return finish(r, r->plan->replay_slots ? RAID_RECOVERY_REPLAY
+                                               : RAID_RECOVERY_NOTHING);
+    }
+    return recover_by_resync(r);
+}
+
+bool raid_recover(const RaidAssembly *assembly, const RaidFindings *found,
+                  RaidRecoverPlan *plan)
+{
+    Recovery r = { .assembly = assembly, .found = found, .plan = plan };
+
+    assert(assembly->refusal == RAID_REFUSE_NONE ||
+           raid_recover_decides(assembly->refusal));
+    r.present_slots = raid_mask_first(assembly->geom.nr_slots) &
+                      ~assembly->missing_slots;
+    memset(plan, 0, sizeof(*plan));
+    plan->slot = -1;
+    if (found->intent == RAID_INTENT_BITMAP) {
+        plan->merge_slots = found->bitmaps & r.present_slots;
+    }
+    if (found->intent == RAID_INTENT_PPL) {
+        plan->replay_slots = found->logs & found->logs_filled &
+                             r.present_slots;
+    }
+    if (!raid_has_parity(&assembly->geom) &&
+        !raid_has_mirrors(&assembly->geom)) {
+        set_state(&r, true);
+        return finish(&r, RAID_RECOVERY_NOTHING);
+    }
+    return assembly->resync_offset == MD_RESYNC_DONE ? recover_clean(&r)
+                                                     : recover_dirty(&r);
+}
+
+/* Of the same shape, and the slot was its own. */
+static bool fits(const RaidAssembly *assembly, const MdSuper *member,
+                 unsigned slot)
+{
+    const RaidGeometry *geom = &assembly->geom;
+
+    return (assembly->missing_slots & RAID_BIT(slot)) &&
+           md_super_role(member) == slot &&
+           member->raid_disks == geom->nr_slots &&
+           member->level == raid_level_to_md(geom->level) &&
+           member->layout == raid_layout_to_md(geom->level, geom->layout,
+                                               geom->near_copies,
+                                               geom->far_copies) &&
+           (geom->level == RAID_LEVEL_1 ||
+            member->chunk_sectors == geom->chunk_bytes / RAID_SECTOR_BYTES) &&
+           member->data_size_sectors >= geom->member_bytes / RAID_SECTOR_BYTES;
+}
+
+bool raid_recover_readd(const RaidAssembly *assembly, const uint8_t *uuid,
+                        const MdSuper *member, unsigned slot,
+                        uint64_t events_cleared)
+{
+    uint32_t coming_back = MD_FEATURE_RECOVERY_OFFSET |
+                           MD_FEATURE_RECOVERY_BITMAP;
+
+    if (memcmp(member->set_uuid, uuid, sizeof(member->set_uuid)) ||
+        !fits(assembly, member, slot)) {
+        return false;
+    }
+    if ((member->feature_map & MD_FEATURE_REPLACEMENT) ||
+        (member->feature_map & coming_back) == MD_FEATURE_RECOVERY_OFFSET) {
+        return false;
+    }
+    return member->events >= events_cleared &&
+           member->events <= assembly->events;
+}
