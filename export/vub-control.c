@@ -73,8 +73,16 @@ static bool start(void *opaque, unsigned index, const VubRingSetup *setup,
                   GError **errp)
 {
     VubServer *s = opaque;
-    bool good = vub_queue_start(go_to_queue(s, index), setup, errp);
+    bool good;
 
+    if (s->dev.inflight && !setup->config.inflight) {
+        warn_report("export '%s': queue %u has %u descriptors, but the "
+                    "client's in-flight region only %u: if this daemon dies, "
+                    "its requests under way are lost", s->exp->id, index,
+                    setup->config.num,
+                    vub_inflight_queue_size(s->dev.inflight));
+    }
+    good = vub_queue_start(go_to_queue(s, index), setup, errp);
     come_back(s);
     return good;
 }

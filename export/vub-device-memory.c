@@ -70,6 +70,25 @@ static bool move_rings(VubDevice *dev, bool settle, GError **errp)
     return good;
 }
 
+/* False: a running ring would lose its memory. */
+static bool rings_fit(const VubDevice *dev, const VubMemory *mem,
+                      GError **errp)
+{
+    for (unsigned i = 0; i < dev->num_queues; i++) {
+        const VubVring *vring = &dev->vrings[i];
+
+        if (vring->started &&
+            (!vub_memory_at_user(mem, vring->addr.desc_user_addr, 1) ||
+             !vub_memory_at_user(mem, vring->addr.avail_user_addr, 1) ||
+             !vub_memory_at_user(mem, vring->addr.used_user_addr, 1))) {
+            vub_error_set(errp, "ring %u is running in memory that would go",
+                          i);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool vub_device_handle_memory(VubDevice *dev, VubMessage *msg, GError **errp)
 {
     const VubMsgRegion *region = &msg->payload.mem_region.region;
@@ -89,6 +108,10 @@ bool vub_device_handle_memory(VubDevice *dev, VubMessage *msg, GError **errp)
         new = read_table(msg, errp);
     }
     if (!new) {
+        return false;
+    }
+    if (!rings_fit(dev, new, errp)) {
+        vub_memory_unref(new);
         return false;
     }
     dev->mem = new;

@@ -68,6 +68,9 @@ void vub_device_ring_setup(const VubDevice *dev, unsigned index,
                            VubRingSetup *setup)
 {
     const VubVring *vring = &dev->vrings[index];
+    /* QEMU asks for regions of its default size, whatever the driver takes. */
+    bool tracked = dev->inflight &&
+                   vring->num <= vub_inflight_queue_size(dev->inflight);
     bool logged = dev->features & 1ull << VHOST_F_LOG_ALL;
 
     *setup = (VubRingSetup) {
@@ -79,7 +82,7 @@ void vub_device_ring_setup(const VubDevice *dev, unsigned index,
             .avail_user_addr = vring->addr.avail_user_addr,
             .used_user_addr = vring->addr.used_user_addr,
             .base = vring->base,
-            .inflight = dev->inflight,
+            .inflight = tracked ? dev->inflight : NULL,
             .index = index,
         },
         .mem = dev->mem,

@@ -12,12 +12,48 @@
 
 #include "vub-inflight-packed.h"
 
-#include "vub-error.h"
+#include <string.h>
 
+#include "vub-error.h"
+#include "vub-le.h"
+
+/* The 8 bytes that start with used_idx; the last 2 are padding. */
+#define USED_WORD_OFF offsetof(VubInflightPacked, used_idx)
+typedef uint64_t __attribute__((may_alias)) VubUsedWord;
+G_STATIC_ASSERT(USED_WORD_OFF % sizeof(VubUsedWord) == 0);
 
 static void store_fence(void)
 {
     __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+/* What is shared may change while it is checked: so that is done to a copy. */
+static void read_header(VubInflightPacked *header,
+                        const VubInflightPacked *track)
+{
+    *header = *track;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/*
+ * used_idx, old_used_idx and their wrap counters, in one store: after half of
+ * it nobody could tell which lap an index belongs to.
+ */
+static void store_used(VubInflightPacked *track, uint16_t used_idx,
+                       uint16_t old_used_idx, bool used_wrap,
+                       bool old_used_wrap)
+{
+    const VubInflightPacked header = {
+        .used_idx = used_idx,
+        .old_used_idx = old_used_idx,
+        .used_wrap_counter = used_wrap,
+        .old_used_wrap_counter = old_used_wrap,
+    };
+    VubUsedWord word;
+
+    memcpy(&word, (const uint8_t *)&header + USED_WORD_OFF, sizeof(word));
+    __atomic_store_n((VubUsedWord *)((uint8_t *)track + USED_WORD_OFF), word,
+                     __ATOMIC_RELEASE);
 }
 
 static void set_up(VubRing *ring)
@@ -31,9 +67,8 @@ static void set_up(VubRing *ring)
     }
     track->desc_num = ring->num;
     track->free_head = track->old_free_head = 0;
-    track->used_idx = track->old_used_idx = ring->used_idx;
-    track->used_wrap_counter = pack->used_wrap;
-    track->old_used_wrap_counter = pack->used_wrap;
+    store_used(track, ring->used_idx, ring->used_idx, pack->used_wrap,
+               pack->used_wrap);
     store_fence();
     track->version = VUB_INFLIGHT_VERSION;
     pack->nr_free = ring->num;
@@ -43,28 +78,31 @@ static void set_up(VubRing *ring)
  * The last batch counts if the guest can see it: then its first place no
  * longer looks as the guest had filled it.
  */
-static void settle_last_batch(VubRing *ring)
+static void settle_last_batch(VubRing *ring, VubInflightPacked *header)
 {
     VubPackedRing *pack = &ring->in_pack;
     VubInflightPacked *track = pack->track;
+    bool wrap = header->old_used_wrap_counter;
 
-    if (track->used_idx != track->old_used_idx ||
-        track->used_wrap_counter != track->old_used_wrap_counter) {
-        bool wrap = track->old_used_wrap_counter;
-        uint16_t flags = GUINT16_FROM_LE(
-            pack->desc[track->old_used_idx].flags);
+    if (header->used_idx != header->old_used_idx ||
+        header->used_wrap_counter != header->old_used_wrap_counter) {
+        uint16_t flags = vub_le16_load(
+            &pack->desc[header->old_used_idx].flags);
         bool avail = flags & 1 << VRING_PACKED_DESC_F_AVAIL;
         bool used = flags & 1 << VRING_PACKED_DESC_F_USED;
 
         if (avail != wrap || used == wrap) {
-            track->old_free_head = track->free_head;
-            track->old_used_idx = track->used_idx;
-            track->old_used_wrap_counter = track->used_wrap_counter;
+            header->old_free_head = header->free_head;
+            header->old_used_idx = header->used_idx;
+            wrap = header->used_wrap_counter;
         }
     }
-    track->free_head = track->old_free_head;
-    track->used_idx = track->old_used_idx;
-    track->used_wrap_counter = track->old_used_wrap_counter;
+    /* If this is cut short too, the next one comes to the same end. */
+    track->free_head = track->old_free_head = header->old_free_head;
+    store_used(track, header->old_used_idx, header->old_used_idx, wrap, wrap);
+    header->free_head = header->old_free_head;
+    ring->used_idx = header->old_used_idx;
+    pack->used_wrap = wrap;
 }
 
 /* Marks the entries of the list that starts at @entry; false if it's none. */
@@ -78,24 +116,25 @@ static bool walk(const VubRing *ring, unsigned entry, unsigned max,
             return false;
         }
         seen[entry] = 1;
-        ring->in_pack.next[entry] = track->desc[entry].next;
         *last = entry;
-        entry = track->desc[entry].next;
+        entry = __atomic_load_n(&track->desc[entry].next, __ATOMIC_RELAXED);
+        ring->in_pack.next[*last] = entry;
     }
     return true;
 }
 
-static bool read_lists(VubRing *ring, uint64_t *counter, uint8_t *seen)
+static bool read_lists(VubRing *ring, uint16_t free_head, uint64_t *counter,
+                       uint8_t *seen)
 {
     VubPackedRing *pack = &ring->in_pack;
     VubInflightPacked *track = pack->track;
     unsigned nr, total = 0;
-    uint16_t last;
+    uint16_t last = 0;
 
-    if (!walk(ring, track->free_head, ring->num, seen, &nr, &last)) {
+    if (!walk(ring, free_head, ring->num, seen, &nr, &last)) {
         return false;
     }
-    pack->free_head = nr ? track->free_head : ring->num;
+    pack->free_head = nr ? free_head : ring->num;
     pack->nr_free = nr;
     if (nr) {
         pack->next[last] = ring->num;
@@ -107,13 +146,13 @@ static bool read_lists(VubRing *ring, uint64_t *counter, uint8_t *seen)
     }
     total = nr;
     for (unsigned i = 0; i < ring->num; i++) {
-        VubInflightPackedDesc *head = &track->desc[i];
+        const VubInflightPackedDesc *head = &track->desc[i];
+        uint16_t num = __atomic_load_n(&head->num, __ATOMIC_RELAXED);
 
         if (!head->inflight) {
             continue;
         }
-        if (!walk(ring, i, head->num, seen, &nr, &last) || nr == 0 ||
-            nr != head->num) {
+        if (!walk(ring, i, num, seen, &nr, &last) || nr == 0 || nr != num) {
             return false;
         }
         pack->last[i] = last;
@@ -132,28 +171,28 @@ bool vub_inflight_packed_recover(VubRing *ring, GError **errp)
     VubInflightPacked *track = pack->track;
     g_autofree uint64_t *counter = g_new0(uint64_t, ring->num);
     g_autofree uint8_t *seen = g_new0(uint8_t, ring->num);
+    VubInflightPacked header;
 
     pack->next = g_new0(uint16_t, 3 * ring->num);
     pack->last = pack->next + ring->num;
     pack->pushed = pack->last + ring->num;
-    if (track->version == 0) {
+    read_header(&header, track);
+    if (header.version == 0) {
         set_up(ring);
         return true;
     }
-    if (track->version != VUB_INFLIGHT_VERSION ||
-        track->desc_num != ring->num || track->used_idx >= ring->num ||
-        track->old_used_idx >= ring->num) {
+    if (header.version != VUB_INFLIGHT_VERSION ||
+        header.desc_num != ring->num || header.used_idx >= ring->num ||
+        header.old_used_idx >= ring->num) {
         vub_error_set(errp,
                       "an in-flight region of version %u for %u descriptors, "
-                      "not of %u for %u", track->version, track->desc_num,
+                      "not of %u for %u", header.version, header.desc_num,
                       VUB_INFLIGHT_VERSION, ring->num);
         return false;
     }
-    settle_last_batch(ring);
-    ring->used_idx = track->used_idx;
-    pack->used_wrap = track->used_wrap_counter;
+    settle_last_batch(ring, &header);
     ring->resubmit = g_new(uint16_t, ring->num);
-    if (!read_lists(ring, counter, seen)) {
+    if (!read_lists(ring, header.free_head, counter, seen)) {
         vub_error_set(errp, "the in-flight region's lists are in disorder");
         return false;
     }
@@ -232,8 +271,9 @@ void vub_inflight_packed_before_publish(VubRing *ring)
         pack->free_head = head;
     }
     track->free_head = pack->free_head;
-    track->used_idx = ring->used_idx;
-    track->used_wrap_counter = pack->used_wrap;
+    /* The batch's first place is where the index was. */
+    store_used(track, ring->used_idx, pack->batch_place, pack->used_wrap,
+               pack->batch_flags & 1 << VRING_PACKED_DESC_F_AVAIL);
     store_fence();
 }
 
@@ -247,7 +287,6 @@ void vub_inflight_packed_after_publish(VubRing *ring)
         track->desc[pack->pushed[i]].inflight = 0;
     }
     track->old_free_head = pack->free_head;
-    track->old_used_idx = track->used_idx;
-    track->old_used_wrap_counter = track->used_wrap_counter;
-    store_fence();
+    store_used(track, ring->used_idx, ring->used_idx, pack->used_wrap,
+               pack->used_wrap);
 }

@@ -17,8 +17,8 @@
  * before it lets go of it, the way back from any pause leads through a gate.
  *
  * A round takes all there is, with kicks off; what is given back meanwhile
- * becomes visible by one update of the ring and at most one notification, at
- * the end of the round or of the event that completed it (defer_call()).
+ * becomes visible in batches, the last one at the end of the round or of the
+ * event that completed it (defer_call()).
  */
 
 #include "qemu/osdep.h"
@@ -29,6 +29,13 @@
 
 #include "vub-task.h"
 #include "trace.h"
+
+/*
+ * A round shows its results in parts, so that a guest on another core goes on
+ * while we do. It costs little: as long as the guest has not yet seen the last
+ * notification, it gets no other one.
+ */
+#define PUBLISH_BATCH 8
 
 /* A broken ring is told of at most this often: guests can break it at will. */
 #define REPORT_INTERVAL_NS (60 * NANOSECONDS_PER_SECOND)
@@ -80,6 +87,9 @@ static void publish(void *opaque)
     VubQueue *q = opaque;
     unsigned left = q->in_flight - q->nr_done;
 
+    if (q->nr_done == 0) {
+        return;
+    }
     q->nr_done = 0;
     if (vub_ring_publish(&q->ring)) {
         tell(q->call_fd);
@@ -104,8 +114,11 @@ void vub_queue_complete(VubQueue *q, VubTask *task, uint64_t written_bytes)
     vub_ring_push(&q->ring, &task->chain, MIN(written_bytes, UINT32_MAX));
     task->next_free = q->free_tasks;
     q->free_tasks = task;
-    q->nr_done++;
-    defer_call(publish, q);
+    if (++q->nr_done >= PUBLISH_BATCH) {
+        publish(q);
+    } else {
+        defer_call(publish, q);
+    }
 }
 
 static bool was_paused(VubQueue *q)
@@ -390,6 +403,8 @@ bool vub_queue_start(VubQueue *q, const VubRingSetup *setup, GError **errp)
     trace_vub_queue_start(q->backend->name, q->index, q->ring.num,
                           q->ring.packed, vub_ring_base(&q->ring),
                           q->ring.nr_resubmit);
+    /* A predecessor may have died between giving back and telling so. */
+    tell(q->call_fd);
     sync_attached(q);
     return true;
 }
@@ -413,6 +428,9 @@ uint32_t coroutine_fn vub_queue_stop(VubQueue *q)
     settle(q);
     base = vub_ring_base(&q->ring);
     trace_vub_queue_stop(q->backend->name, q->index, base);
+    for (unsigned i = 0; i < q->ring.num; i++) {
+        vub_task_end(&q->tasks[i]);
+    }
     vub_ring_destroy(&q->ring);
     g_free(q->tasks);
     g_free(q->long_iov);

@@ -93,6 +93,29 @@ static uint32_t sane_base(VubRing *ring, uint32_t base)
     return WRAP_BIT | (uint32_t)WRAP_BIT << 16;
 }
 
+/*
+ * What a predecessor pushed but didn't live to publish looks used, all but the
+ * batch's first place. The guest would believe that as soon as it gets there:
+ * make it what it was.
+ */
+static void take_back_unpublished(VubRing *ring)
+{
+    VubPackedRing *pack = &ring->in_pack;
+    uint16_t place = ring->used_idx;
+    bool wrap = pack->used_wrap;
+
+    for (unsigned left = ring->num - pack->nr_free; left > 0; left--) {
+        struct vring_packed_desc *desc = &pack->desc[place];
+        uint16_t flags = vub_le16_load(&desc->flags);
+
+        if (!!(flags & F_AVAIL) == wrap && !!(flags & F_USED) == wrap) {
+            vub_le16_store(&desc->flags, wrap ? F_AVAIL : F_USED);
+            log_written(ring, desc, sizeof(*desc));
+        }
+        advance(ring, &place, &wrap, 1);
+    }
+}
+
 bool vub_packed_start(VubRing *ring, const VubRingConfig *config,
                       GError **errp)
 {
@@ -125,6 +148,7 @@ bool vub_packed_start(VubRing *ring, const VubRingConfig *config,
         pack->avail_wrap = pack->used_wrap;
         advance(ring, &ring->last_avail, &pack->avail_wrap,
                 ring->num - pack->nr_free);
+        take_back_unpublished(ring);
     }
     return true;
 }

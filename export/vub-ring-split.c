@@ -92,9 +92,11 @@ static bool recover_inflight(VubRing *ring, GError **errp)
     g_autofree uint64_t *counter = g_new0(uint64_t, ring->num);
 
     if (track->version == 0) {
-        track->version = VUB_INFLIGHT_VERSION;
         track->desc_num = ring->num;
         track->used_idx = ring->used_idx;
+        /* Last: a region that has a version is believed. */
+        __atomic_store_n(&track->version, VUB_INFLIGHT_VERSION,
+                         __ATOMIC_RELEASE);
         return true;
     }
     if (track->version != VUB_INFLIGHT_VERSION ||
@@ -143,9 +145,14 @@ bool vub_split_empty(VubRing *ring)
            vub_le16_load(&ring->split.avail->idx) == ring->last_avail;
 }
 
-/* True if there is a head to take; sees the descriptors behind it then. */
+/*
+ * True if there was a head to take, which is in flight now; sees the
+ * descriptors behind it then.
+ */
 static bool next_head(VubRing *ring, uint16_t *head)
 {
+    VubInflightSplit *track = ring->split.track;
+
     if (G_UNLIKELY(ring->next_resubmit < ring->nr_resubmit)) {
         *head = ring->resubmit[ring->next_resubmit++];
         return true;
@@ -169,11 +176,16 @@ static bool next_head(VubRing *ring, uint16_t *head)
         return false;
     }
     if (ring->nr_taken >= ring->num ||
-        (ring->split.track && ring->split.track->desc[*head].inflight)) {
+        (track && track->desc[*head].inflight)) {
         vub_ring_break(ring, "a chain that is queued twice");
         return false;
     }
     ring->last_avail++;
+    if (track) {
+        /* One that is resubmitted keeps its place in the order. */
+        track->desc[*head].counter = ring->counter++;
+        __atomic_store_n(&track->desc[*head].inflight, 1, __ATOMIC_RELEASE);
+    }
     return true;
 }
 
@@ -218,15 +230,10 @@ static bool read_chain(VubRing *ring, VubChain *chain, uint16_t head)
 
 bool vub_split_pop(VubRing *ring, VubChain *chain)
 {
-    VubInflightSplit *track = ring->split.track;
     uint16_t head;
 
     if (!next_head(ring, &head)) {
         return false;
-    }
-    if (track) {
-        track->desc[head].counter = ring->counter++;
-        __atomic_store_n(&track->desc[head].inflight, 1, __ATOMIC_RELEASE);
     }
     chain->id = head;
     return read_chain(ring, chain, head);

@@ -64,6 +64,9 @@ bool vub_ring_init(VubRing *ring, const VubRingSetup *setup, GError **errp)
         .packed = config->packed,
         .event_idx = config->event_idx,
         .mem = setup->mem,
+        .log = setup->log,
+        .log_used = setup->log_used,
+        .log_used_addr = setup->log_used_addr,
         .notify = true,
     };
     if (!config_is_sane(config, errp) || !map_parts(ring, config, errp)) {

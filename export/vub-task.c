@@ -66,16 +66,21 @@ static int coroutine_fn execute(VubTask *task)
 static void coroutine_fn task_entry(void *opaque)
 {
     VubTask *task = opaque;
-    int ret = execute(task);
 
-    /*
-     * Drivers should resume us where we came from, but block/nvme.c goes on
-     * in its own home context. The queue is its thread's alone.
-     */
-    if (unlikely(qemu_get_current_aio_context() != task->queue->ctx)) {
-        aio_co_reschedule_self(task->queue->ctx);
+    while (!task->ending) {
+        int ret = execute(task);
+
+        /*
+         * Drivers should resume us where we came from, but block/nvme.c goes
+         * on in its own home context. The queue is its thread's alone.
+         */
+        if (unlikely(qemu_get_current_aio_context() != task->queue->ctx)) {
+            aio_co_reschedule_self(task->queue->ctx);
+        }
+        complete(task, status_of(ret));
+        /* The task is free again: we go on when it is lent the next time. */
+        qemu_coroutine_yield();
     }
-    complete(task, status_of(ret));
 }
 
 bool vub_task_start(VubTask *task)
@@ -91,7 +96,18 @@ bool vub_task_start(VubTask *task)
     if (req->op == VUB_OP_DONE) {
         complete(task, req->answer);
     } else {
-        qemu_coroutine_enter(qemu_coroutine_create(task_entry, task));
+        if (unlikely(!task->co)) {
+            task->co = qemu_coroutine_create(task_entry, task);
+        }
+        qemu_coroutine_enter(task->co);
     }
     return true;
+}
+
+void vub_task_end(VubTask *task)
+{
+    if (task->co) {
+        task->ending = true;
+        qemu_coroutine_enter(task->co);
+    }
 }

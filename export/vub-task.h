@@ -3,7 +3,8 @@
  * Task: one request under way
  *
  * A queue has as many as its ring has descriptors, and lends one to each chain
- * it takes: nothing is allocated for a request.
+ * it takes. A task keeps its coroutine from one request to the next: nothing
+ * is allocated for a request, and tasks that are never needed have none.
  */
 
 #ifndef OPUS_VUB_TASK_H
@@ -22,6 +23,8 @@ struct VubTask {
     VubChain chain;
     VubRequest req;
     QEMUIOVector qiov;
+    Coroutine *co;              /* NULL until it is needed first */
+    bool ending;                /* for @co */
     struct iovec short_iov[VUB_TASK_SHORT_IOV];
 };
 
@@ -31,5 +34,8 @@ struct VubTask {
  * for an answer; nothing was done.
  */
 bool vub_task_start(VubTask *task);
+
+/* Lets go of what an idle task keeps; in the queue's thread. */
+void vub_task_end(VubTask *task);
 
 #endif /* OPUS_VUB_TASK_H */
