@@ -3,7 +3,8 @@
 """Drives the build of QEMU inside ours; called by meson.build only.
 
 Owns: DIR/pristine (fetched source), DIR/src (prepared tree), DIR/build (QEMU's
-build directory), DIR/apt and DIR/meson (fetched from Debian).
+build directory), DIR/stock and DIR/emulator (builds of the pristine tree),
+DIR/apt and DIR/meson (fetched from Debian).
 Each step is skipped when its result is there and its inputs are the same.
 """
 
@@ -36,6 +37,16 @@ NO_SYSTEM = ['--disable-system']
 SYSTEM = '''
 --target-list=x86_64-softmmu --without-default-devices
 --with-devices-x86_64=opus --enable-tcg --enable-kvm --disable-fdt
+'''.split()
+# For tests at the level of qtest, which run no guest: quick to build, and of
+# the pristine tree, so that nothing of ours makes it build again.
+EMULATOR = '''
+--target-list=x86_64-softmmu --without-default-features
+--without-default-devices --disable-user --enable-tools --disable-docs
+--disable-install-blobs --disable-fdt --disable-download
+--enable-vhost-user --enable-vhost-user-blk-server --enable-pixman
+--enable-linux-aio --enable-linux-io-uring --enable-kvm --disable-tcg
+--disable-debug-info -Doptimization=0
 '''.split()
 # Features taken when their library is there: (pkg-config's words, flag).
 OPTIONAL = [(['libzstd'], '--enable-zstd'),
@@ -102,10 +113,21 @@ def find_meson(work, source, python):
     return work / packages
 
 
-def configure_flags(args):
-    flags = TOOLS + (SYSTEM if args.system else NO_SYSTEM)
-    flags += [f'--python={args.python}', f'--cc={args.cc}',
-              f'--ninja={args.ninja}', f'--with-pkgversion={args.version}']
+def common_flags(args):
+    return [f'--python={args.python}', f'--cc={args.cc}',
+            f'--ninja={args.ninja}', f'--with-pkgversion={args.version}']
+
+
+def emulator_flags(args, source):
+    """The list of devices is ours, and looked for beside QEMU's own."""
+    devices = os.path.relpath(args.root / 'contrib/qemu/opus',
+                              source.resolve()
+                              / 'configs/devices/x86_64-softmmu')
+    return [*EMULATOR, f'--with-devices-x86_64={devices}', *common_flags(args)]
+
+
+def configure_flags(args, system):
+    flags = TOOLS + (SYSTEM if system else NO_SYSTEM) + common_flags(args)
     for words, flag in OPTIONAL:
         if subprocess.run(['pkg-config', *words]).returncode == 0:
             flags.append(flag)
@@ -124,21 +146,30 @@ def remember_meson(build, meson):
 
 
 def configure(args, work, source, origin):
-    """Configure QEMU if its tree or the flags are other ones than before."""
-    build, stamp = work / 'build', work / 'build/opus-raid.configured'
-    flags = configure_flags(args)
+    """Configure QEMU if its tree or the flags are other ones than before.
+
+    The stock build has no emulator: what that is for is ours.
+    """
+    build = work / args.step
+    tree = Path('../src') if args.step == 'build' else source.resolve()
+    stamp = build / 'opus-raid.configured'
+    if args.step == 'emulator':
+        flags = emulator_flags(args, source)
+    else:
+        flags = configure_flags(args, args.system and args.step == 'build')
     wanted = json.dumps([origin, flags])
     if stamp.is_file() and stamp.read_text() == wanted:
-        return
+        return build
     shutil.rmtree(build, ignore_errors=True)
     build.mkdir()
     env = clean_environment()
     meson = find_meson(work, source, args.python)
     if meson:
         env['PYTHONPATH'] = str(meson)
-    call(['../src/configure', *flags], env, cwd=build)
+    call([tree / 'configure', *flags], env, cwd=build)
     remember_meson(build, meson)
     stamp.write_text(wanted)
+    return build
 
 
 def emulator_script(work, program):
@@ -172,8 +203,7 @@ def deliver(work, built, output):
 
 
 def build(args, work, source, origin):
-    configure(args, work, source, origin)
-    inner = work / 'build'
+    inner = configure(args, work, source, origin)
     programs = dict(word.split('=') for word in args.programs)
     call([args.ninja, '-C', inner, *programs.values()], clean_environment())
     for name, target in programs.items():
@@ -182,8 +212,8 @@ def build(args, work, source, origin):
 
 def parse_arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--step', choices=['prepare', 'build'],
-                        default='build')
+    parser.add_argument('--step', default='build',
+                        choices=['prepare', 'build', 'stock', 'emulator'])
     parser.add_argument('--root', type=Path, required=True)
     parser.add_argument('--output', type=Path, required=True)
     parser.add_argument('--source', type=Path)
@@ -203,9 +233,16 @@ def main():
     work.mkdir(exist_ok=True)
     try:
         source = find_source(work, args.source)
-        origin = overlay.prepare(
-            args.root, args.root / 'contrib/qemu/insertions.toml', source,
-            work / 'src')
+        if args.step in ('stock', 'emulator'):
+            # Nothing may leave files in the pristine tree: neither Python nor
+            # the iotests, which configure asks for their names.
+            os.environ['PYTHONDONTWRITEBYTECODE'] = '1'
+            os.environ['TEST_DIR'] = str(work / 'scratch')
+            origin = overlay.origin_of(source)
+        else:
+            origin = overlay.prepare(
+                args.root, args.root / 'contrib/qemu/insertions.toml', source,
+                work / 'src')
         if args.step == 'prepare':
             find_meson(work, source, args.python)
         else:

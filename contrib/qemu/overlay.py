@@ -154,15 +154,21 @@ def _copy(pristine, tree):
     unfinished.rename(tree)
 
 
+def origin_of(pristine):
+    """What tells one pristine tree from another: its path and version."""
+    pristine = Path(pristine).resolve()
+    return [str(pristine), (pristine / 'VERSION').read_text().strip()]
+
+
 def prepare(root, list_path, pristine, tree):
     """Make or update the prepared tree; return what it was copied from.
 
-    It is copied anew when that, the path and QEMU's version, has changed.
+    It is copied anew when that has changed.
     """
     pristine, tree = Path(pristine).resolve(), Path(tree)
     insertions, links = load(root, list_path)
     texts = edited_files(pristine, insertions)
-    origin = [str(pristine), (pristine / 'VERSION').read_text().strip()]
+    origin = origin_of(pristine)
     record = tree / RECORD
     before = json.loads(record.read_text()) if record.is_file() else {}
     if before.get('origin') != origin:
