@@ -115,6 +115,7 @@ static unsigned read_mapping(VhostUserBlkIothreadVqsList *list,
         VhostUserBlkIothreadVqs *element = list->value;
         QueueMapEntry *entry;
         uint16_t *vqs = NULL;
+        uint16List *vq;
 
         *entries = g_renew(QueueMapEntry, *entries, nr + 1);
         entry = &(*entries)[nr++];
@@ -123,7 +124,7 @@ static unsigned read_mapping(VhostUserBlkIothreadVqsList *list,
             /* Given, but empty, is not the same as not given. */
             vqs = g_new0(uint16_t, QAPI_LIST_LENGTH(element->vqs) + 1);
         }
-        for (uint16List *vq = element->vqs; vq; vq = vq->next) {
+        for (vq = element->vqs; vq; vq = vq->next) {
             vqs[entry->nr_vqs++] = vq->value;
         }
         entry->vqs = vqs;

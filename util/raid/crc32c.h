@@ -17,7 +17,4 @@
  */
 uint32_t raid_crc32c(uint32_t crc, const void *buf, size_t bytes);
 
-/* The same without the processor's instruction. */
-uint32_t raid_crc32c_portable(uint32_t crc, const void *buf, size_t bytes);
-
 #endif /* UTIL_RAID_CRC32C_H */
