@@ -68,7 +68,6 @@ void vub_device_ring_setup(const VubDevice *dev, unsigned index,
                            VubRingSetup *setup)
 {
     const VubVring *vring = &dev->vrings[index];
-    /* QEMU asks for regions of its default size, whatever the driver takes. */
     bool tracked = dev->inflight &&
                    vring->num <= vub_inflight_queue_size(dev->inflight);
     bool logged = dev->features & 1ull << VHOST_F_LOG_ALL;
@@ -242,7 +241,8 @@ static bool handle_inflight(VubDevice *dev, VubMessage *msg, bool *has_reply,
                                     wanted->file_off, wanted->num_queues,
                                     wanted->queue_size, packed, errp);
     } else {
-        inflight = vub_inflight_create(wanted->num_queues, wanted->queue_size,
+        /* QEMU asks for its default size, whatever the driver will take. */
+        inflight = vub_inflight_create(wanted->num_queues, dev->max_ring_size,
                                        packed, &fd, errp);
     }
     if (!inflight) {
@@ -253,7 +253,7 @@ static bool handle_inflight(VubDevice *dev, VubMessage *msg, bool *has_reply,
         /* It becomes ours only when the front-end sends it back. */
         vub_inflight_unref(inflight);
         wanted->size_bytes = vub_inflight_bytes(wanted->num_queues,
-                                                wanted->queue_size, packed);
+                                                dev->max_ring_size, packed);
         wanted->file_off = 0;
         msg->header.payload_bytes = sizeof(*wanted);
         msg->fds[0] = fd;

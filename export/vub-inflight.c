@@ -23,9 +23,13 @@
 
 static const char trailer_magic[8] = "opusvub";
 
-/* Ours alone, behind what vhost-user defines. */
+/*
+ * Ours alone, at the end, behind what vhost-user defines. A front-end passes
+ * the file on, but not all that we know of it.
+ */
 typedef struct InflightTrailer {
     char magic[8];
+    uint16_t queue_size;
     uint8_t cache_on;
 } InflightTrailer;
 
@@ -36,7 +40,7 @@ struct VubInflight {
     bool packed;
     uint8_t *base;
     uint64_t size_bytes;
-    InflightTrailer *trailer;   /* NULL: there is no room for it */
+    InflightTrailer *trailer;   /* NULL: somebody else made the file */
 };
 
 static uint64_t region_bytes(unsigned queue_size, bool packed)
@@ -65,9 +69,9 @@ uint64_t vub_inflight_bytes(unsigned num_queues, unsigned queue_size,
     return regions_bytes(num_queues, queue_size, packed) + REGION_ALIGN;
 }
 
-VubInflight *vub_inflight_map(int fd, uint64_t size_bytes, uint64_t file_off,
-                              unsigned num_queues, unsigned queue_size,
-                              bool packed, GError **errp)
+static VubInflight *map_file(int fd, uint64_t size_bytes, uint64_t file_off,
+                             unsigned num_queues, unsigned queue_size,
+                             bool packed, GError **errp)
 {
     uint64_t needed = regions_bytes(num_queues, queue_size, packed);
     VubInflight *inflight;
@@ -87,8 +91,7 @@ VubInflight *vub_inflight_map(int fd, uint64_t size_bytes, uint64_t file_off,
     base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
                 file_off);
     if (base == MAP_FAILED) {
-        vub_error_set(errp,
-                      "in-flight region can't be mapped: %s",
+        vub_error_set(errp, "in-flight region can't be mapped: %s",
                       g_strerror(errno));
         return NULL;
     }
@@ -101,8 +104,32 @@ VubInflight *vub_inflight_map(int fd, uint64_t size_bytes, uint64_t file_off,
         .base = base,
         .size_bytes = size_bytes,
     };
-    if (size_bytes - needed >= sizeof(InflightTrailer)) {
-        inflight->trailer = (InflightTrailer *)(inflight->base + needed);
+    if (size_bytes - needed >= REGION_ALIGN) {
+        inflight->trailer = (InflightTrailer *)(inflight->base + size_bytes -
+                                                REGION_ALIGN);
+    }
+    return inflight;
+}
+
+VubInflight *vub_inflight_map(int fd, uint64_t size_bytes, uint64_t file_off,
+                              unsigned num_queues, unsigned queue_size,
+                              bool packed, GError **errp)
+{
+    VubInflight *inflight = map_file(fd, size_bytes, file_off, num_queues,
+                                     queue_size, packed, errp);
+    uint16_t made_for;
+
+    if (!inflight || !inflight->trailer) {
+        return inflight;
+    }
+    made_for = inflight->trailer->queue_size;
+    if (memcmp(inflight->trailer->magic, trailer_magic,
+               sizeof(trailer_magic)) ||
+        made_for < queue_size ||
+        vub_inflight_bytes(num_queues, made_for, packed) != size_bytes) {
+        inflight->trailer = NULL;
+    } else {
+        inflight->queue_size = made_for;
     }
     return inflight;
 }
@@ -121,8 +148,12 @@ VubInflight *vub_inflight_create(unsigned num_queues, unsigned queue_size,
     } else {
         /* Nobody who shares it can take it from under our feet. */
         fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-        inflight = vub_inflight_map(*fd, bytes, 0, num_queues, queue_size,
-                                    packed, errp);
+        inflight = map_file(*fd, bytes, 0, num_queues, queue_size, packed,
+                            errp);
+    }
+    if (inflight) {
+        inflight->trailer->queue_size = queue_size;
+        memcpy(inflight->trailer->magic, trailer_magic, sizeof(trailer_magic));
     }
     if (!inflight && *fd >= 0) {
         close(*fd);
@@ -148,23 +179,17 @@ void vub_inflight_unref(VubInflight *inflight)
 
 void vub_inflight_note_cache(VubInflight *inflight, bool on)
 {
-    InflightTrailer *trailer = inflight->trailer;
-
-    if (trailer) {
-        trailer->cache_on = on;
-        memcpy(trailer->magic, trailer_magic, sizeof(trailer_magic));
+    if (inflight->trailer) {
+        inflight->trailer->cache_on = on;
     }
 }
 
 bool vub_inflight_read_cache(const VubInflight *inflight, bool *on)
 {
-    const InflightTrailer *trailer = inflight->trailer;
-
-    if (!trailer ||
-        memcmp(trailer->magic, trailer_magic, sizeof(trailer_magic))) {
+    if (!inflight->trailer) {
         return false;
     }
-    *on = trailer->cache_on;
+    *on = inflight->trailer->cache_on;
     return true;
 }
 

@@ -82,7 +82,8 @@ VubInflight *vub_inflight_create(unsigned num_queues, unsigned queue_size,
 /*
  * The mapping of a file that was made by vub_inflight_create() in this or in
  * an earlier process: @size_bytes from @file_off of @fd, which stays the
- * caller's. Fails if that doesn't suit the queues.
+ * caller's. Fails if that doesn't suit the queues. If it was made for larger
+ * queues than @queue_size, they may be as large.
  */
 VubInflight *vub_inflight_map(int fd, uint64_t size_bytes, uint64_t file_off,
                               unsigned num_queues, unsigned queue_size,

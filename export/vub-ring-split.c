@@ -230,13 +230,19 @@ static bool read_chain(VubRing *ring, VubChain *chain, uint16_t head)
 
 bool vub_split_pop(VubRing *ring, VubChain *chain)
 {
+    uint16_t before = ring->last_avail;
     uint16_t head;
 
     if (!next_head(ring, &head)) {
         return false;
     }
     chain->id = head;
-    return read_chain(ring, chain, head);
+    if (!read_chain(ring, chain, head)) {
+        /* It was not taken: whoever starts the ring again meets it again. */
+        ring->last_avail = before;
+        return false;
+    }
+    return true;
 }
 
 void vub_split_push(VubRing *ring, const VubChain *chain, uint32_t bytes)

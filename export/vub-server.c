@@ -119,11 +119,13 @@ static bool coroutine_fn handle(VubServer *s, VubMessage *msg, Error **errp)
 {
     g_autoptr(GError) err = NULL;
     uint32_t request = msg->header.request;
-    bool acknowledge = msg->header.flags & VUB_MSG_NEED_REPLY &&
-                       vub_device_has_protocol(&s->dev,
-                                               VUB_PROTOCOL_F_REPLY_ACK);
+    bool needs_reply = msg->header.flags & VUB_MSG_NEED_REPLY;
     bool has_reply;
     bool good = vub_device_handle(&s->dev, msg, &has_reply, &err);
+    /* After: Linux's virtio_uml wants to know of what negotiates it, too. */
+    bool acknowledge = needs_reply &&
+                       vub_device_has_protocol(&s->dev,
+                                               VUB_PROTOCOL_F_REPLY_ACK);
 
     trace_vub_server_message(s->exp->id, vub_message_name(request), request,
                              good ? "" : err->message);

@@ -18,6 +18,19 @@ core=("$source"/util/raid/{assemble,candidate,history,md-super}.c
       "$source"/util/raid/{member-state,geometry,geometry-map}.c
       "$source"/util/raid/{crc32c,md-bitmap,md-bitmap-bits,md-ppl}.c
       "$source/tests/unit/assemble-rules.c")
+flags=() libs=(-lisal)
+case $target in
+vub-*)
+    core=("$source"/export/{vub-chain,vub-inflight,vub-inflight-packed}.c
+          "$source"/export/{vub-log,vub-memory,vub-request,vub-message}.c
+          "$source"/export/{vub-ring,vub-ring-packed,vub-ring-split}.c
+          "$source"/export/{vub-device,vub-device-memory,vub-device-vring}.c
+          "$source"/tests/unit/{device-rig,ring-driver}.c)
+    read -ra flags < <(pkg-config --cflags glib-2.0)
+    read -ra libs < <(pkg-config --libs glib-2.0)
+    flags+=(-D_GNU_SOURCE -pthread)
+    ;;
+esac
 sanitizers=("-fsanitize=fuzzer,address,undefined"
             -fno-sanitize-recover=undefined)
 
@@ -35,8 +48,8 @@ echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
     skip "$clang cannot link libFuzzer"
 
 "$clang" -std=gnu11 -Wall -Wextra -Werror -O1 -g "${sanitizers[@]}" \
-    -I "$source" "$source/tests/fuzz/fuzz-$target.c" \
-    "${core[@]}" \
+    "${flags[@]}" -I "$source" "$source/tests/fuzz/fuzz-$target.c" \
+    "${core[@]}" "${libs[@]}" \
     -o "$scratch/fuzz-$target"
 if [ "$seconds" = 0 ]; then
     mv "$scratch/fuzz-$target" .

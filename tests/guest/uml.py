@@ -11,13 +11,13 @@ ends when this process closes it, or dies.
 import glob
 import mmap
 import os
-import re
-import select
 import shlex
 import shutil
 import subprocess
 import tempfile
-import time
+
+# GuestTimeout for those who use guests.
+from shell import GuestError, GuestTimeout, Shell, Unavailable
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 1 << 20
@@ -30,13 +30,8 @@ WARDEN = 'cat > /dev/null; kill -s KILL -- "-$1"; rm -rf "$2"'
 # Everything the tests of md ask for.
 MD_MODULES = ('loop', 'raid0', 'raid1', 'raid10', 'raid456')
 
-
-class Unavailable(Exception):
-    """This machine cannot run a guest; the text says why."""
-
-
-class GuestError(Exception):
-    """The guest died, hung, or a command in it failed."""
+# The device number of virtio's block devices.
+VIRTIO_BLOCK = 2
 
 
 def find_kernel():
@@ -82,26 +77,26 @@ def scratch_dir(need_bytes, executable=False):
     raise Unavailable(f'no scratch directory with {need_bytes >> 20} MiB free')
 
 
-class GuestTimeout(GuestError):
-    """It did not answer in time."""
+class Guest(Shell):
+    """with Guest(rw_dirs=[dir]) as guest: guest.sh('mdadm ...')
 
+    @disks are files, seen as /dev/ubda, ...; @vub_disks are the sockets of
+    vhost-user-blk exports, seen as /dev/vda, ... with the module virtio_blk.
+    """
 
-class Guest:
-    """with Guest(rw_dirs=[dir]) as guest: guest.sh('mdadm ...')"""
-
-    def __init__(self, rw_dirs=(), disks=(), modules=MD_MODULES, mem_mib=384,
-                 boot_timeout=90):
+    def __init__(self, rw_dirs=(), disks=(), vub_disks=(), modules=MD_MODULES,
+                 mem_mib=384, boot_timeout=90):
+        super().__init__()
         self.kernel, self.module_dir = find_kernel()
         self.rw_dirs = [os.path.realpath(d) for d in rw_dirs]
         self.disks = disks
+        self.vub_disks = vub_disks
         self.modules = modules
         self.mem_mib = mem_mib
         self.boot_timeout = boot_timeout
         self.run_dir = None
         self.process = None
         self.warden = None
-        self.unread = b''
-        self.commands = 0
 
     def __enter__(self):
         try:
@@ -126,7 +121,9 @@ class Guest:
                 f'uml_dir={self.run_dir}', 'umid=guest', 'con=null',
                 'con0=null,fd:1', 'ssl=null',
                 f'ssl0=fd:{command_fd},fd:{output_fd}', 'panic=-1']
-        return args + [f'ubd{i}={disk}' for i, disk in enumerate(self.disks)]
+        args += [f'ubd{i}={disk}' for i, disk in enumerate(self.disks)]
+        return args + [f'virtio_uml.device={socket}:{VIRTIO_BLOCK}'
+                       for socket in self.vub_disks]
 
     def start(self):
         """Boot, and wait until it answers."""
@@ -170,77 +167,15 @@ class Guest:
     def console_tail(self, lines=20):
         return '\n'.join(self.console().strip().splitlines()[-lines:])
 
-    def sh(self, script, timeout=300, check=True, sink=None):
-        """Run bash text in the guest; its output (stdout and stderr).
-
-        With @check, raises GuestError when it fails; else returns
-        (status, output).  @sink(bytes) gets the output as it comes.
-        """
-        self.begin(script)
-        return self.finish(timeout, check, sink)
-
-    def begin(self, script):
-        """Start bash text in the guest and do not wait for it."""
-        self.commands += 1
-        path = f'{self.run_dir}/{self.commands}.sh'
-        with open(path, 'w', encoding='utf-8') as f:
+    def line_for(self, script):
+        with open(f'{self.run_dir}/{self.commands}.sh', 'w',
+                  encoding='utf-8') as f:
             f.write(script)
-        self.send(f'{self.commands}\n')
-
-    def finish(self, timeout=300, check=True, sink=None):
-        """Wait for what begin() started; returns as sh() does."""
-        mark = re.compile(rb'@guest %d status (\d+)@\n' % self.commands)
-        output, match = self.read_until(mark, timeout, sink)
-        status, text = int(match[1]), output.decode(errors='replace')
-        if not check:
-            return status, text
-        if status:
-            raise GuestError(f'status {status} in the guest:\n{text}')
-        return text
-
-    def send(self, line):
-        try:
-            os.write(self.command_fd, line.encode())
-        except BrokenPipeError as error:
-            raise GuestError('the guest is gone:\n'
-                             + self.console_tail()) from error
-
-    def read_until(self, mark, timeout, sink):
-        """(output before @mark, match)"""
-        deadline = time.monotonic() + timeout
-        shown = 0
-        while True:
-            match = mark.search(self.unread)
-            if match:
-                end = match.start()
-            else:
-                # The mark may have come in part.
-                last = self.unread.find(b'@', max(0, len(self.unread) - 64))
-                end = last if last >= 0 else len(self.unread)
-            if sink and end > shown:
-                sink(self.unread[shown:end])
-                shown = end
-            if match:
-                output = self.unread[:end]
-                self.unread = self.unread[match.end():]
-                return output, match
-            self.unread += self.read_some(deadline)
-
-    def read_some(self, deadline):
-        left = deadline - time.monotonic()
-        ready = left > 0 and select.select([self.output_fd], [], [], left)[0]
-        data = os.read(self.output_fd, 65536) if ready else b''
-        if data:
-            return data
-        kind, what = ((GuestError, 'died') if ready else
-                      (GuestTimeout, 'does not answer'))
-        text = self.unread.decode(errors='replace')
-        raise kind(f'the guest {what}; it said:\n{text}\n'
-                   f'and its kernel:\n{self.console_tail()}')
+        return self.commands
 
     def stop(self, timeout=30):
         """Orderly power-off."""
-        self.send('off\n')
+        self.send('off')
         try:
             self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
