@@ -10,5 +10,5 @@ contrib/install-deps.sh
 if [ ! -f build/build.ninja ]; then
     meson setup build
 fi
-meson compile -C build
+meson compile -C build qemu
 exec contrib/demo.sh build

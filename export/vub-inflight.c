@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "vub-error.h"
+#include "vub-guard.h"
 
 /* Each region starts on a line of its own: queues have different threads. */
 #define REGION_ALIGN 64
@@ -95,6 +96,7 @@ static VubInflight *map_file(int fd, uint64_t size_bytes, uint64_t file_off,
                       g_strerror(errno));
         return NULL;
     }
+    vub_guard_add(base, size_bytes);
     inflight = g_new(VubInflight, 1);
     *inflight = (VubInflight) {
         .refs = 1,
@@ -172,6 +174,7 @@ void vub_inflight_unref(VubInflight *inflight)
 {
     if (inflight &&
         __atomic_sub_fetch(&inflight->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        vub_guard_remove(inflight->base);
         munmap(inflight->base, inflight->size_bytes);
         g_free(inflight);
     }

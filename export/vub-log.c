@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "vub-error.h"
+#include "vub-guard.h"
 
 struct VubLog {
     unsigned refs;              /* atomic */
@@ -43,6 +44,7 @@ VubLog *vub_log_map(int fd, uint64_t size_bytes, uint64_t file_off,
         vub_error_set(errp, "dirty log can't be mapped: %s", g_strerror(errno));
         return NULL;
     }
+    vub_guard_add(bits, size_bytes);
     log = g_new(VubLog, 1);
     *log = (VubLog) { .refs = 1, .bits = bits, .size_bytes = size_bytes };
     return log;
@@ -57,6 +59,7 @@ VubLog *vub_log_ref(VubLog *log)
 void vub_log_unref(VubLog *log)
 {
     if (log && __atomic_sub_fetch(&log->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        vub_guard_remove(log->bits);
         munmap(log->bits, log->size_bytes);
         g_free(log);
     }

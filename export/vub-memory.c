@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "vub-error.h"
+#include "vub-guard.h"
 
 struct VubMapping {
     unsigned refs;              /* atomic */
@@ -27,6 +28,7 @@ struct VubMapping {
 static void mapping_unref(VubMapping *mapping)
 {
     if (__atomic_sub_fetch(&mapping->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        vub_guard_remove(mapping->base);
         munmap(mapping->base, mapping->size_bytes);
         g_free(mapping);
     }
@@ -144,6 +146,8 @@ static VubMapping *map_file(uint64_t size_bytes, int fd, GError **errp)
     }
     /* A child (the debugger's, a helper's) has no use for guests' memory. */
     madvise(base, size_bytes, MADV_DONTFORK);
+
+    vub_guard_add(base, size_bytes);
 
     mapping = g_new(VubMapping, 1);
     *mapping = (VubMapping) {

@@ -27,6 +27,7 @@
 #include "qemu/error-report.h"
 #include "qemu/timer.h"
 
+#include "vub-guard.h"
 #include "vub-task.h"
 #include "trace.h"
 
@@ -235,6 +236,7 @@ static void kick_poll_end(EventNotifier *kick)
 
 static void attach(VubQueue *q)
 {
+    vub_guard_this_thread();
     q->attached = true;
     q->polling = false;
     vub_ring_set_notify(&q->ring, true);
@@ -395,6 +397,7 @@ static void make_tasks(VubQueue *q)
 bool vub_queue_start(VubQueue *q, const VubRingSetup *setup, GError **errp)
 {
     assert(!q->started && q->in_flight == 0);
+    vub_guard_this_thread();
     if (!vub_ring_init(&q->ring, setup, errp)) {
         return false;
     }

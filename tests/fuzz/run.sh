@@ -21,7 +21,8 @@ core=("$source"/util/raid/{assemble,candidate,history,md-super}.c
 flags=() libs=(-lisal)
 case $target in
 vub-*)
-    core=("$source"/export/{vub-chain,vub-inflight,vub-inflight-packed}.c
+    core=("$source"/export/{vub-chain,vub-guard,vub-inflight}.c
+          "$source"/export/vub-inflight-packed.c
           "$source"/export/{vub-log,vub-memory,vub-request,vub-message}.c
           "$source"/export/{vub-ring,vub-ring-packed,vub-ring-split}.c
           "$source"/export/{vub-device,vub-device-memory,vub-device-vring}.c
