@@ -56,6 +56,7 @@ typedef struct NewArray {
     unsigned nr;
     uint64_t data_offset;
     uint8_t uuid[16];
+    uint64_t ctime;             /* seconds: one of an array's marks to mdadm */
     RaidGeometry geom;
 } NewArray;
 
@@ -318,7 +319,7 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
     *super = (MdSuper) {
         .minor_version = 2,
         .feature_map = zoned ? MD_FEATURE_RAID0_LAYOUT : 0,
-        .ctime = g_get_real_time() / G_USEC_PER_SEC,
+        .ctime = a->ctime,
         .level = raid_level_to_md(a->geom.level),
         .layout = raid_layout_to_md(a->geom.level, a->geom.layout,
                                     a->geom.near_copies, a->geom.far_copies),
@@ -328,7 +329,7 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
         .super_offset_sectors = md_super_offset(2, m->device_bytes) /
                                 RAID_SECTOR_BYTES,
         .dev_number = slot,
-        .utime = g_get_real_time() / G_USEC_PER_SEC,
+        .utime = a->ctime,
         .resync_offset = MD_RESYNC_DONE,
         .max_dev = NEW_SUPER_MAX_DEV,
     };
@@ -407,6 +408,7 @@ int coroutine_fn GRAPH_UNLOCKED opus_co_create(BlockdevCreateOptions *options,
 
     assert(options->driver == BLOCKDEV_DRIVER_OPUS_RAID);
     a->opts = &options->u.opus_raid;
+    a->ctime = g_get_real_time() / G_USEC_PER_SEC;
     ret = create_array(a, errp);
     for (unsigned i = 0; i < a->nr; i++) {
         blk_co_unref(a->members[i].blk);
