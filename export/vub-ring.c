@@ -10,6 +10,7 @@
 
 #include "vub-ring.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "vub-le.h"
@@ -269,7 +270,6 @@ static int compare_counters(const void *a, const void *b, void *key)
 
 void vub_ring_sort_resubmit(VubRing *ring, const uint64_t *key)
 {
-    g_qsort_with_data(ring->resubmit, ring->nr_resubmit,
-                      sizeof(*ring->resubmit), compare_counters,
-                      (void *)key);
+    qsort_r(ring->resubmit, ring->nr_resubmit, sizeof(*ring->resubmit),
+            compare_counters, (void *)key);
 }
