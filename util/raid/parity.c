@@ -11,7 +11,8 @@
  * What ISA-L asks for: xor_gen() two sources, pq_gen() two sources and 32-byte
  * lengths, the others 64 bytes; sources and results aligned to a vector.
  * xor_gen() and pq_gen() may write around the cache, so their results are not
- * read again here.
+ * read again here. What ec_encode_data() finds in its tables depends on the
+ * processor since ISA-L 2.31: only ec_init_tables() knows.
  */
 #include <assert.h>
 #include <isa-l.h>
@@ -99,10 +100,10 @@ void raid_parity_update(unsigned coef, size_t bytes, void *old,
         xor_into(p, old, bytes);
     }
     if (q) {
-        unsigned char table[TABLE_BYTES];
+        unsigned char table[TABLE_BYTES], factor = gf_exp[coef];
         unsigned char *sum = q;
 
-        gf_vect_mul_init(gf_exp[coef], table);
+        ec_init_tables(1, 1, &factor, table);
         ec_encode_data_update(bytes, 1, 1, 0, table, old, &sum);
     }
 }
@@ -250,7 +251,7 @@ static void apply_rows(const Row *rows, unsigned nr_rows, size_t bytes,
                        void *const *cols, RaidMask have)
 {
     unsigned char tables[MAX_WANTED * MAX_COLUMNS * TABLE_BYTES];
-    unsigned char *table = tables;
+    unsigned char coefs[MAX_WANTED * MAX_COLUMNS], *coef = coefs;
     void *from[MAX_COLUMNS];
     unsigned char *to[MAX_WANTED];
     RaidMask sources = rows_sources(rows, nr_rows, have);
@@ -266,10 +267,10 @@ static void apply_rows(const Row *rows, unsigned nr_rows, size_t bytes,
     for (unsigned r = 0; r < nr_rows; r++) {
         to[r] = cols[rows[r].column];
         RAID_MASK_FOREACH(i, sources) {
-            gf_vect_mul_init(rows[r].coef[i], table);
-            table += TABLE_BYTES;
+            *coef++ = rows[r].coef[i];
         }
     }
+    ec_init_tables(nr_sources, nr_rows, coefs, tables);
     ec_encode_data(bytes, nr_sources, nr_rows, tables,
                    (unsigned char **)from, to);
 }
