@@ -111,7 +111,6 @@ static bool get_base(VubDevice *dev, VubMessage *msg, bool *has_reply,
         vring->started = false;
         vring->base = dev->ops->stop(dev->opaque, index);
     }
-    vring->has_kick = false;
     dev->ops->set_kick(dev->opaque, index, -1);
     dev->ops->set_call(dev->opaque, index, -1);
     msg->payload.state.num = vring->base;
@@ -178,7 +177,6 @@ static bool set_fd(VubDevice *dev, VubMessage *msg, GError **errp)
         return true;
     default:
         dev->ops->set_kick(dev->opaque, index, fd);
-        vring->has_kick = true;
         /*
          * A front-end that connects again doesn't kick for what it queued
          * before, so that a ring starts here already.

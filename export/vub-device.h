@@ -74,7 +74,6 @@ typedef struct VubVring {
     unsigned num;
     struct vhost_vring_addr addr;
     bool has_addr;
-    bool has_kick;
     bool enabled;
     bool started;
     uint32_t base;

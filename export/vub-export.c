@@ -37,7 +37,6 @@
 typedef struct VubExport {
     BlockExport common;
     VubServer server;
-    VubQueue *queues;
     /* The queues run where the node does, rather than in iothreads of theirs */
     bool follow_node;
     IOThread **iothreads;       /* referenced; NULL-terminated */
@@ -51,7 +50,7 @@ static void attached_aio_context(AioContext *ctx, void *opaque)
     for (unsigned i = 0; vexp->follow_node && i < vexp->server.num_queues;
          i++) {
         /* The node is drained: the queue is idle, and nobody is in it. */
-        vexp->queues[i].ctx = ctx;
+        vexp->server.queues[i].ctx = ctx;
     }
 }
 
@@ -64,7 +63,7 @@ static void drained_begin(void *opaque)
     VubExport *vexp = opaque;
 
     for (unsigned i = 0; i < vexp->server.num_queues; i++) {
-        vub_queue_pause(&vexp->queues[i]);
+        vub_queue_pause(&vexp->server.queues[i]);
     }
 }
 
@@ -73,7 +72,7 @@ static void drained_end(void *opaque)
     VubExport *vexp = opaque;
 
     for (unsigned i = 0; i < vexp->server.num_queues; i++) {
-        vub_queue_resume(&vexp->queues[i]);
+        vub_queue_resume(&vexp->server.queues[i]);
     }
 }
 
@@ -82,7 +81,7 @@ static bool drained_poll(void *opaque)
     VubExport *vexp = opaque;
 
     for (unsigned i = 0; i < vexp->server.num_queues; i++) {
-        if (vub_queue_busy(&vexp->queues[i])) {
+        if (vub_queue_busy(&vexp->server.queues[i])) {
             return true;
         }
     }
@@ -203,9 +202,9 @@ static bool make_queues(VubExport *vexp, BlockExportOptions *opts,
             goto out;
         }
     }
-    vexp->queues = s->queues = g_new0(VubQueue, s->num_queues);
+    s->queues = g_new0(VubQueue, s->num_queues);
     for (unsigned i = 0; i < s->num_queues; i++) {
-        vub_queue_init(&vexp->queues[i], &s->backend, i, vexp->follow_node ?
+        vub_queue_init(&s->queues[i], &s->backend, i, vexp->follow_node ?
                        vexp->common.ctx :
                        iothread_get_aio_context(vexp->iothreads[entry_of[i]]));
     }
@@ -309,20 +308,22 @@ static int vub_export_create(BlockExport *exp, BlockExportOptions *opts,
         goto fail;
     }
     if (!vexp->follow_node) {
+        AioContext *ctx = s->queues[0].ctx;
+
         /*
          * The node is best where most requests come from, and stays there: it
          * works from anywhere, but a filter that is inserted would move it to
          * the main loop, which bdrv_insert_node() doesn't expect.
          */
-        if (blk_set_aio_context(exp->blk, vexp->queues[0].ctx, NULL) == 0) {
-            exp->ctx = vexp->queues[0].ctx;
+        if (blk_set_aio_context(exp->blk, ctx, NULL) == 0) {
+            exp->ctx = ctx;
         }
         blk_set_allow_aio_context_change(exp->blk, false);
     }
     if (!vub_server_start(s, vopts->addr, errp)) {
         goto fail;
     }
-    /* As many requests may be under way at once; their coroutines are kept. */
+    /* For nodes that run parts of a request side by side; ours we keep. */
     qemu_coroutine_inc_pool_size(s->num_queues * s->max_ring_size / 2);
     blk_set_disable_request_queuing(exp->blk, true);
     blk_add_aio_context_notifier(exp->blk, attached_aio_context,
@@ -332,7 +333,7 @@ static int vub_export_create(BlockExport *exp, BlockExportOptions *opts,
 
 fail:
     release_iothreads(vexp);
-    g_free(vexp->queues);
+    g_free(vexp->server.queues);
     return -EINVAL;
 }
 
@@ -353,11 +354,11 @@ static void vub_export_delete(BlockExport *exp)
     /* No drained section tells the queues any more what to do. */
     blk_set_dev_ops(exp->blk, NULL, NULL);
     for (unsigned i = 0; i < s->num_queues; i++) {
-        vub_queue_destroy(&vexp->queues[i]);
+        vub_queue_destroy(&vexp->server.queues[i]);
     }
     qemu_coroutine_dec_pool_size(s->num_queues * s->max_ring_size / 2);
     release_iothreads(vexp);
-    g_free(vexp->queues);
+    g_free(vexp->server.queues);
 }
 
 const BlockExportDriver blk_exp_vhost_user_blk = {

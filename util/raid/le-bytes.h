@@ -11,6 +11,14 @@
 #include <stdint.h>
 #include <string.h>
 
+static inline uint16_t le_get_u16(const uint8_t *image, size_t at)
+{
+    uint16_t value;
+
+    memcpy(&value, image + at, sizeof(value));
+    return le16toh(value);
+}
+
 static inline uint32_t le_get_u32(const uint8_t *image, size_t at)
 {
     uint32_t value;
@@ -25,6 +33,12 @@ static inline uint64_t le_get_u64(const uint8_t *image, size_t at)
 
     memcpy(&value, image + at, sizeof(value));
     return le64toh(value);
+}
+
+static inline void le_put_u16(uint8_t *image, size_t at, uint16_t value)
+{
+    value = htole16(value);
+    memcpy(image + at, &value, sizeof(value));
 }
 
 static inline void le_put_u32(uint8_t *image, size_t at, uint32_t value)

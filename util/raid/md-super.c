@@ -22,6 +22,7 @@
 #include <linux/types.h>
 #include <linux/raid/md_p.h>
 
+#include "le-bytes.h"
 #include "md-super.h"
 
 #define SB_FIXED_BYTES      256
@@ -52,48 +53,6 @@ CHECK_OFFSET(dev_roles, SB_FIXED_BYTES);
  * Little-endian loads and stores at a byte offset, whatever the alignment.
  */
 
-static uint16_t get_u16(const uint8_t *image, size_t at)
-{
-    uint16_t value;
-
-    memcpy(&value, image + at, sizeof(value));
-    return le16toh(value);
-}
-
-static uint32_t get_u32(const uint8_t *image, size_t at)
-{
-    uint32_t value;
-
-    memcpy(&value, image + at, sizeof(value));
-    return le32toh(value);
-}
-
-static uint64_t get_u64(const uint8_t *image, size_t at)
-{
-    uint64_t value;
-
-    memcpy(&value, image + at, sizeof(value));
-    return le64toh(value);
-}
-
-static void put_u16(uint8_t *image, size_t at, uint16_t value)
-{
-    value = htole16(value);
-    memcpy(image + at, &value, sizeof(value));
-}
-
-static void put_u32(uint8_t *image, size_t at, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(image + at, &value, sizeof(value));
-}
-
-static void put_u64(uint8_t *image, size_t at, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(image + at, &value, sizeof(value));
-}
-
 /* Superblocks are as long as they have device numbers. */
 static size_t image_bytes(uint32_t max_dev)
 {
@@ -111,11 +70,11 @@ static uint32_t checksum(const uint8_t *image, size_t bytes)
 
     for (at = 0; at + 4 <= bytes; at += 4) {
         if (at != OFFSET_OF(sb_csum)) {
-            sum += get_u32(image, at);
+            sum += le_get_u32(image, at);
         }
     }
     if (at < bytes) {
-        sum += get_u16(image, at);
+        sum += le_get_u16(image, at);
     }
     return (uint32_t)sum + (uint32_t)(sum >> 32);
 }
@@ -167,54 +126,54 @@ uint64_t md_super_offset(unsigned minor, uint64_t device_bytes)
 /* What all members of an array have in common. */
 static void load_array_fields(const uint8_t *image, MdSuper *sb)
 {
-    sb->feature_map = get_u32(image, OFFSET_OF(feature_map));
+    sb->feature_map = le_get_u32(image, OFFSET_OF(feature_map));
     memcpy(sb->set_uuid, image + OFFSET_OF(set_uuid), sizeof(sb->set_uuid));
     /* All 32 bytes, even behind a NUL: they are written back. */
     memcpy(sb->set_name, image + OFFSET_OF(set_name), 32);
-    sb->ctime = get_u64(image, OFFSET_OF(ctime));
-    sb->level = (int32_t)get_u32(image, OFFSET_OF(level));
-    sb->layout = get_u32(image, OFFSET_OF(layout));
-    sb->size_sectors = get_u64(image, OFFSET_OF(size));
-    sb->chunk_sectors = get_u32(image, OFFSET_OF(chunksize));
-    sb->raid_disks = get_u32(image, OFFSET_OF(raid_disks));
+    sb->ctime = le_get_u64(image, OFFSET_OF(ctime));
+    sb->level = (int32_t)le_get_u32(image, OFFSET_OF(level));
+    sb->layout = le_get_u32(image, OFFSET_OF(layout));
+    sb->size_sectors = le_get_u64(image, OFFSET_OF(size));
+    sb->chunk_sectors = le_get_u32(image, OFFSET_OF(chunksize));
+    sb->raid_disks = le_get_u32(image, OFFSET_OF(raid_disks));
 
     /* A union: which view counts is up to the feature bits. */
     sb->bitmap_offset_sectors =
-        (int32_t)get_u32(image, OFFSET_OF(bitmap_offset));
-    sb->ppl_offset_sectors = (int16_t)get_u16(image, OFFSET_OF(ppl.offset));
-    sb->ppl_size_sectors = get_u16(image, OFFSET_OF(ppl.size));
+        (int32_t)le_get_u32(image, OFFSET_OF(bitmap_offset));
+    sb->ppl_offset_sectors = (int16_t)le_get_u16(image, OFFSET_OF(ppl.offset));
+    sb->ppl_size_sectors = le_get_u16(image, OFFSET_OF(ppl.size));
 
-    sb->new_level = get_u32(image, OFFSET_OF(new_level));
-    sb->reshape_position = get_u64(image, OFFSET_OF(reshape_position));
-    sb->delta_disks = get_u32(image, OFFSET_OF(delta_disks));
-    sb->new_layout = get_u32(image, OFFSET_OF(new_layout));
-    sb->new_chunk = get_u32(image, OFFSET_OF(new_chunk));
-    sb->new_offset = get_u32(image, OFFSET_OF(new_offset));
+    sb->new_level = le_get_u32(image, OFFSET_OF(new_level));
+    sb->reshape_position = le_get_u64(image, OFFSET_OF(reshape_position));
+    sb->delta_disks = le_get_u32(image, OFFSET_OF(delta_disks));
+    sb->new_layout = le_get_u32(image, OFFSET_OF(new_layout));
+    sb->new_chunk = le_get_u32(image, OFFSET_OF(new_chunk));
+    sb->new_offset = le_get_u32(image, OFFSET_OF(new_offset));
 }
 
 /* What each member has for itself, and the state at the last update. */
 static void load_member_fields(const uint8_t *image, MdSuper *sb)
 {
-    sb->data_offset_sectors = get_u64(image, OFFSET_OF(data_offset));
-    sb->data_size_sectors = get_u64(image, OFFSET_OF(data_size));
-    sb->super_offset_sectors = get_u64(image, OFFSET_OF(super_offset));
-    sb->recovery_offset = get_u64(image, OFFSET_OF(recovery_offset));
-    sb->dev_number = get_u32(image, OFFSET_OF(dev_number));
-    sb->cnt_corrected_read = get_u32(image, OFFSET_OF(cnt_corrected_read));
+    sb->data_offset_sectors = le_get_u64(image, OFFSET_OF(data_offset));
+    sb->data_size_sectors = le_get_u64(image, OFFSET_OF(data_size));
+    sb->super_offset_sectors = le_get_u64(image, OFFSET_OF(super_offset));
+    sb->recovery_offset = le_get_u64(image, OFFSET_OF(recovery_offset));
+    sb->dev_number = le_get_u32(image, OFFSET_OF(dev_number));
+    sb->cnt_corrected_read = le_get_u32(image, OFFSET_OF(cnt_corrected_read));
     memcpy(sb->device_uuid, image + OFFSET_OF(device_uuid),
            sizeof(sb->device_uuid));
     sb->devflags = image[OFFSET_OF(devflags)];
     sb->bblog_shift = image[OFFSET_OF(bblog_shift)];
-    sb->bblog_size_sectors = get_u16(image, OFFSET_OF(bblog_size));
+    sb->bblog_size_sectors = le_get_u16(image, OFFSET_OF(bblog_size));
     sb->bblog_offset_sectors =
-        (int32_t)get_u32(image, OFFSET_OF(bblog_offset));
+        (int32_t)le_get_u32(image, OFFSET_OF(bblog_offset));
 
-    sb->utime = get_u64(image, OFFSET_OF(utime));
-    sb->events = get_u64(image, OFFSET_OF(events));
-    sb->resync_offset = get_u64(image, OFFSET_OF(resync_offset));
-    sb->max_dev = get_u32(image, OFFSET_OF(max_dev));
+    sb->utime = le_get_u64(image, OFFSET_OF(utime));
+    sb->events = le_get_u64(image, OFFSET_OF(events));
+    sb->resync_offset = le_get_u64(image, OFFSET_OF(resync_offset));
+    sb->max_dev = le_get_u32(image, OFFSET_OF(max_dev));
     for (uint32_t i = 0; i < sb->max_dev; i++) {
-        sb->roles[i] = get_u16(image, OFFSET_OF(dev_roles) + 2 * i);
+        sb->roles[i] = le_get_u16(image, OFFSET_OF(dev_roles) + 2 * i);
     }
 }
 
@@ -324,7 +283,7 @@ static MdSuperError check_fields(const MdSuper *sb, uint64_t device_bytes)
 /* Newer kernels give reserved bytes a meaning without a feature bit. */
 static bool reserved_is_zero(const uint8_t *image)
 {
-    uint32_t any = get_u32(image, OFFSET_OF(pad0));
+    uint32_t any = le_get_u32(image, OFFSET_OF(pad0));
 
     for (size_t at = OFFSET_OF(pad3); at < SB_FIXED_BYTES; at++) {
         any |= image[at];
@@ -348,18 +307,18 @@ MdSuperError md_super_decode(const void *buf, size_t buf_bytes,
     if (buf_bytes < SB_FIXED_BYTES) {
         return MD_SUPER_BAD_MAX_DEV;
     }
-    if (get_u32(image, OFFSET_OF(magic)) != MD_SB_MAGIC) {
+    if (le_get_u32(image, OFFSET_OF(magic)) != MD_SB_MAGIC) {
         return MD_SUPER_NONE;
     }
-    if (minor > 2 || get_u32(image, OFFSET_OF(major_version)) != 1) {
+    if (minor > 2 || le_get_u32(image, OFFSET_OF(major_version)) != 1) {
         return MD_SUPER_BAD_VERSION;
     }
-    max_dev = get_u32(image, OFFSET_OF(max_dev));
+    max_dev = le_get_u32(image, OFFSET_OF(max_dev));
     if (max_dev > MD_SUPER_MAX_DEVICES || image_bytes(max_dev) > buf_bytes) {
         return MD_SUPER_BAD_MAX_DEV;
     }
     if (checksum(image, image_bytes(max_dev)) !=
-        get_u32(image, OFFSET_OF(sb_csum))) {
+        le_get_u32(image, OFFSET_OF(sb_csum))) {
         return MD_SUPER_BAD_CHECKSUM;
     }
     if (!reserved_is_zero(image)) {
@@ -379,52 +338,52 @@ MdSuperError md_super_decode(const void *buf, size_t buf_bytes,
 
 static void store_array_fields(const MdSuper *sb, uint8_t *image)
 {
-    put_u32(image, OFFSET_OF(magic), MD_SB_MAGIC);
-    put_u32(image, OFFSET_OF(major_version), 1);
-    put_u32(image, OFFSET_OF(feature_map), sb->feature_map);
+    le_put_u32(image, OFFSET_OF(magic), MD_SB_MAGIC);
+    le_put_u32(image, OFFSET_OF(major_version), 1);
+    le_put_u32(image, OFFSET_OF(feature_map), sb->feature_map);
     memcpy(image + OFFSET_OF(set_uuid), sb->set_uuid, sizeof(sb->set_uuid));
     memcpy(image + OFFSET_OF(set_name), sb->set_name, 32);
-    put_u64(image, OFFSET_OF(ctime), sb->ctime);
-    put_u32(image, OFFSET_OF(level), sb->level);
-    put_u32(image, OFFSET_OF(layout), sb->layout);
-    put_u64(image, OFFSET_OF(size), sb->size_sectors);
-    put_u32(image, OFFSET_OF(chunksize), sb->chunk_sectors);
-    put_u32(image, OFFSET_OF(raid_disks), sb->raid_disks);
+    le_put_u64(image, OFFSET_OF(ctime), sb->ctime);
+    le_put_u32(image, OFFSET_OF(level), sb->level);
+    le_put_u32(image, OFFSET_OF(layout), sb->layout);
+    le_put_u64(image, OFFSET_OF(size), sb->size_sectors);
+    le_put_u32(image, OFFSET_OF(chunksize), sb->chunk_sectors);
+    le_put_u32(image, OFFSET_OF(raid_disks), sb->raid_disks);
     if (has_ppl(sb)) {
-        put_u16(image, OFFSET_OF(ppl.offset), sb->ppl_offset_sectors);
-        put_u16(image, OFFSET_OF(ppl.size), sb->ppl_size_sectors);
+        le_put_u16(image, OFFSET_OF(ppl.offset), sb->ppl_offset_sectors);
+        le_put_u16(image, OFFSET_OF(ppl.size), sb->ppl_size_sectors);
     } else {
-        put_u32(image, OFFSET_OF(bitmap_offset), sb->bitmap_offset_sectors);
+        le_put_u32(image, OFFSET_OF(bitmap_offset), sb->bitmap_offset_sectors);
     }
-    put_u32(image, OFFSET_OF(new_level), sb->new_level);
-    put_u64(image, OFFSET_OF(reshape_position), sb->reshape_position);
-    put_u32(image, OFFSET_OF(delta_disks), sb->delta_disks);
-    put_u32(image, OFFSET_OF(new_layout), sb->new_layout);
-    put_u32(image, OFFSET_OF(new_chunk), sb->new_chunk);
-    put_u32(image, OFFSET_OF(new_offset), sb->new_offset);
+    le_put_u32(image, OFFSET_OF(new_level), sb->new_level);
+    le_put_u64(image, OFFSET_OF(reshape_position), sb->reshape_position);
+    le_put_u32(image, OFFSET_OF(delta_disks), sb->delta_disks);
+    le_put_u32(image, OFFSET_OF(new_layout), sb->new_layout);
+    le_put_u32(image, OFFSET_OF(new_chunk), sb->new_chunk);
+    le_put_u32(image, OFFSET_OF(new_offset), sb->new_offset);
 }
 
 static void store_member_fields(const MdSuper *sb, uint8_t *image)
 {
-    put_u64(image, OFFSET_OF(data_offset), sb->data_offset_sectors);
-    put_u64(image, OFFSET_OF(data_size), sb->data_size_sectors);
-    put_u64(image, OFFSET_OF(super_offset), sb->super_offset_sectors);
-    put_u64(image, OFFSET_OF(recovery_offset), sb->recovery_offset);
-    put_u32(image, OFFSET_OF(dev_number), sb->dev_number);
-    put_u32(image, OFFSET_OF(cnt_corrected_read), sb->cnt_corrected_read);
+    le_put_u64(image, OFFSET_OF(data_offset), sb->data_offset_sectors);
+    le_put_u64(image, OFFSET_OF(data_size), sb->data_size_sectors);
+    le_put_u64(image, OFFSET_OF(super_offset), sb->super_offset_sectors);
+    le_put_u64(image, OFFSET_OF(recovery_offset), sb->recovery_offset);
+    le_put_u32(image, OFFSET_OF(dev_number), sb->dev_number);
+    le_put_u32(image, OFFSET_OF(cnt_corrected_read), sb->cnt_corrected_read);
     memcpy(image + OFFSET_OF(device_uuid), sb->device_uuid,
            sizeof(sb->device_uuid));
     image[OFFSET_OF(devflags)] = sb->devflags;
     image[OFFSET_OF(bblog_shift)] = sb->bblog_shift;
-    put_u16(image, OFFSET_OF(bblog_size), sb->bblog_size_sectors);
-    put_u32(image, OFFSET_OF(bblog_offset), sb->bblog_offset_sectors);
+    le_put_u16(image, OFFSET_OF(bblog_size), sb->bblog_size_sectors);
+    le_put_u32(image, OFFSET_OF(bblog_offset), sb->bblog_offset_sectors);
 
-    put_u64(image, OFFSET_OF(utime), sb->utime);
-    put_u64(image, OFFSET_OF(events), sb->events);
-    put_u64(image, OFFSET_OF(resync_offset), sb->resync_offset);
-    put_u32(image, OFFSET_OF(max_dev), sb->max_dev);
+    le_put_u64(image, OFFSET_OF(utime), sb->utime);
+    le_put_u64(image, OFFSET_OF(events), sb->events);
+    le_put_u64(image, OFFSET_OF(resync_offset), sb->resync_offset);
+    le_put_u32(image, OFFSET_OF(max_dev), sb->max_dev);
     for (uint32_t i = 0; i < sb->max_dev; i++) {
-        put_u16(image, OFFSET_OF(dev_roles) + 2 * i, sb->roles[i]);
+        le_put_u16(image, OFFSET_OF(dev_roles) + 2 * i, sb->roles[i]);
     }
 }
 
@@ -438,7 +397,7 @@ size_t md_super_encode(const MdSuper *sb, void *buf)
     memset(image, 0, MD_SUPER_MAX_BYTES);
     store_array_fields(sb, image);
     store_member_fields(sb, image);
-    put_u32(image, OFFSET_OF(sb_csum), checksum(image, bytes));
+    le_put_u32(image, OFFSET_OF(sb_csum), checksum(image, bytes));
     return bytes;
 }
 
@@ -449,7 +408,7 @@ unsigned md_super_bad_blocks(const void *log, size_t bytes)
     unsigned n = 0;
 
     while ((n + 1) * sizeof(uint64_t) <= bytes &&
-           get_u64(words, n * sizeof(uint64_t)) != UINT64_MAX) {
+           le_get_u64(words, n * sizeof(uint64_t)) != UINT64_MAX) {
         n++;
     }
     return n;
