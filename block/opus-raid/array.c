@@ -44,6 +44,25 @@ static RaidMask in_sync_slots(const OpusRaid *s)
     return slots;
 }
 
+/* Is it written to: in sync, or on the way there? */
+static bool member_is_active(const OpusMember *m)
+{
+    return m->slot >= 0 && (m->state == RAID_MEMBER_IN_SYNC ||
+                            m->state == RAID_MEMBER_REBUILDING);
+}
+
+static RaidMask active_slots(const OpusRaid *s)
+{
+    RaidMask slots = 0;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        if (member_is_active(&s->members[i])) {
+            slots |= RAID_BIT(s->members[i].slot);
+        }
+    }
+    return slots;
+}
+
 static RaidMask lost_slots(const OpusRaid *s)
 {
     return raid_mask_first(s->geom.nr_slots) & ~in_sync_slots(s);
@@ -75,22 +94,24 @@ static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
 
 /*
  * Write the superblocks of all members in use, with a new event count, until
- * that works for all that are left. A read-only array only remembers. Called
- * with meta_lock held.
+ * that works for all that are left; those for which it did not are added to
+ * @failed_slots. A read-only array only remembers. Called with meta_lock held.
  */
-static int coroutine_fn GRAPH_RDLOCK array_commit(OpusRaid *s)
+static int coroutine_fn GRAPH_RDLOCK array_commit(OpusRaid *s,
+                                                  RaidMask *failed_slots)
 {
     while (s->state != RAID_ARRAY_FAILED && opus_is_writable(s->bs)) {
-        RaidMask failed_slots;
+        RaidMask now_failed;
 
         WITH_QEMU_LOCK_GUARD(&s->state_lock) {
             s->events++;
         }
-        failed_slots = opus_metadata_write(s, in_sync_slots(s));
-        if (!failed_slots) {
+        now_failed = opus_metadata_write(s, active_slots(s));
+        if (!now_failed) {
             break;
         }
-        RAID_MASK_FOREACH(slot, failed_slots) {
+        *failed_slots |= now_failed;
+        RAID_MASK_FOREACH(slot, now_failed) {
             note_failed(s, slot, "superblock write", -EIO);
         }
     }
@@ -108,20 +129,25 @@ static void GRAPH_RDLOCK send_member_failed(OpusRaid *s, unsigned slot,
 }
 
 /*
- * Let requests and users see what changed since the view was @before. Called
- * with meta_lock held, after array_commit().
+ * Let requests and users see what changed: members of @failed_slots failed,
+ * those of @slots among them by @reason. Called with meta_lock held, after
+ * array_commit().
  */
-static void GRAPH_RDLOCK array_publish(OpusRaid *s, RaidMask before,
+static void GRAPH_RDLOCK array_publish(OpusRaid *s, RaidMask failed_slots,
                                        RaidArrayState state_before,
                                        RaidMask slots, const char *reason,
                                        int err)
 {
     RaidMask lost = lost_slots(s);
 
+    /* First, or the slot would seem to be rebuilt when it goes missing. */
+    if (s->rebuild_slot >= 0 && (failed_slots & RAID_BIT(s->rebuild_slot))) {
+        qatomic_set(&s->rebuild_done, 0);
+    }
     qatomic_store_release(&s->missing_slots,
                           s->state == RAID_ARRAY_FAILED ? ~(RaidMask)0 : lost);
 
-    RAID_MASK_FOREACH(slot, lost & ~before) {
+    RAID_MASK_FOREACH(slot, failed_slots) {
         if (slots & RAID_BIT(slot)) {
             send_member_failed(s, slot, reason, err);
         } else {
@@ -133,6 +159,9 @@ static void GRAPH_RDLOCK array_publish(OpusRaid *s, RaidMask before,
             bdrv_get_node_name(s->bs),
             (OpusRaidArrayState)s->state, raid_mask_count(lost));
     }
+    if (failed_slots && s->rebuild_bh) {
+        qemu_bh_schedule(s->rebuild_bh);
+    }
 }
 
 /*
@@ -142,15 +171,15 @@ static void GRAPH_RDLOCK array_publish(OpusRaid *s, RaidMask before,
 static int coroutine_fn GRAPH_RDLOCK array_update(OpusRaid *s, RaidMask slots,
                                                   const char *reason, int err)
 {
-    RaidMask before = lost_slots(s);
     RaidArrayState state_before = s->state;
+    RaidMask failed_slots = slots;
     int ret;
 
     RAID_MASK_FOREACH(slot, slots) {
         note_failed(s, slot, reason, err);
     }
-    ret = array_commit(s);
-    array_publish(s, before, state_before, slots, reason, err);
+    ret = array_commit(s, &failed_slots);
+    array_publish(s, failed_slots, state_before, slots, reason, err);
     return ret;
 }
 
@@ -163,7 +192,7 @@ opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
     if (s->state == RAID_ARRAY_FAILED) {
         return -EIO;
     }
-    if (s->slots[slot]->state != RAID_MEMBER_IN_SYNC) {
+    if (!member_is_active(s->slots[slot])) {
         return 0;
     }
     return array_update(s, RAID_BIT(slot), reason, err);
@@ -198,7 +227,8 @@ static void coroutine_fn GRAPH_RDLOCK flush_task(void *opaque, unsigned i)
 
 static void coroutine_fn GRAPH_RDLOCK flush_all(OpusRaid *s, FlushAll *f)
 {
-    RaidMask use = raid_mask_first(s->geom.nr_slots) & ~opus_missing_slots(s);
+    /* One that is being rebuilt holds guest data up to where that is done. */
+    RaidMask use = raid_mask_first(s->geom.nr_slots) & ~opus_missing_at(s, 0);
 
     f->s = s;
     f->nr = 0;
@@ -295,7 +325,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
 
-        if (m->state == RAID_MEMBER_IN_SYNC && m->super.events != s->events) {
+        if (member_is_active(m) && m->super.events != s->events) {
             lagging_slots |= RAID_BIT(m->slot);
         }
     }
@@ -304,6 +334,101 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
         return 0;
     }
     return array_update(s, failed_slots, "superblock write", -EIO);
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
+{
+    QEMU_LOCK_GUARD(&s->meta_lock);
+
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        if (s->slots[slot]) {
+            s->slots[slot]->slot = -1;
+        }
+        raid_member_state_set(&m->state, RAID_MEMBER_REBUILDING);
+        m->slot = slot;
+        s->slots[slot] = m;
+        s->rebuild_slot = slot;
+        s->rebuild_checkpoint = 0;
+        qatomic_set(&s->rebuild_done, 0);
+    }
+    return array_update(s, 0, NULL, 0);
+}
+
+/* What the target holds becomes durable; one that can't do so has failed. */
+static int coroutine_fn GRAPH_RDLOCK flush_target(OpusRaid *s, unsigned slot)
+{
+    int ret = opus_member_flush(s->slots[slot]);
+
+    return ret < 0 ? opus_array_fail_member(s, slot, "flush", ret) : 0;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s)
+{
+    unsigned slot = s->rebuild_slot;
+    OpusMember *m = s->slots[slot];
+    uint64_t done = qatomic_read(&s->rebuild_done);
+    RaidMask failed_slots;
+    int ret = flush_target(s, slot);
+
+    if (ret < 0) {
+        return ret;
+    }
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    if (m->state != RAID_MEMBER_REBUILDING) {
+        return 0;
+    }
+    s->rebuild_checkpoint = done;
+    failed_slots = opus_metadata_write(s, RAID_BIT(slot));
+    trace_opus_raid_checkpoint(s->bs, slot, done, failed_slots ? -EIO : 0);
+    return failed_slots ? array_update(s, failed_slots, "superblock write",
+                                       -EIO) : 0;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
+{
+    unsigned slot = s->rebuild_slot;
+    OpusMember *m = s->slots[slot];
+    RaidArrayState state_before;
+    RaidMask failed_slots = 0;
+    int ret = flush_target(s, slot);
+
+    if (ret < 0) {
+        return ret;
+    }
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    if (m->state != RAID_MEMBER_REBUILDING || s->state == RAID_ARRAY_FAILED) {
+        return -EIO;
+    }
+    state_before = s->state;
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        raid_member_state_set(&m->state, RAID_MEMBER_IN_SYNC);
+        raid_array_state_set(&s->state,
+            raid_array_state_of(&s->geom, lost_slots(s),
+                                s->resync_offset == MD_RESYNC_DONE,
+                                s->forced));
+    }
+    ret = array_commit(s, &failed_slots);
+    if (!(failed_slots & RAID_BIT(slot))) {
+        qatomic_set(&s->rebuild_done, UINT64_MAX);
+    }
+    array_publish(s, failed_slots, state_before, 0, NULL, 0);
+    if (ret == 0 && m->state == RAID_MEMBER_IN_SYNC) {
+        qapi_event_send_opus_raid_member_in_sync(
+            bdrv_get_node_name(s->bs), opus_member_name(m), slot);
+        return 0;
+    }
+    return -EIO;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_add_spare(OpusRaid *s, OpusMember *m)
+{
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    /* It must not be older than what it tells; then the others know of it. */
+    ret = opus_metadata_write_spare(s, m);
+    return ret < 0 ? ret : array_update(s, 0, NULL, 0);
 }
 
 /* Called with meta_lock held. */

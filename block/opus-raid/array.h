@@ -68,6 +68,41 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s);
  */
 int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s);
 
+/**
+ * opus_array_rebuild_begin: give a slot to a member that is to be rebuilt
+ * @m:    a spare
+ * @slot: one without a member in use
+ *
+ * Called while no request is in flight, because they know members by slot.
+ * Returns 0 or -EIO when the array has failed; the member may have failed in
+ * either case.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot);
+
+/**
+ * opus_array_rebuild_checkpoint: record durably how far the rebuild is
+ *
+ * Flushes the target first, so that the record never runs ahead of the data
+ * (I8). Returns 0, or -EIO when the array has failed; a target that could not
+ * be written has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s);
+
+/**
+ * opus_array_rebuild_finish: the target holds all of its slot
+ *
+ * When it returns 0, all superblocks say so durably and requests use it like
+ * the others. Otherwise the target or the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s);
+
+/**
+ * opus_array_add_spare: write the superblock of a new spare, and tell it to
+ * the other members. Returns 0 or a negative errno.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_add_spare(OpusRaid *s, OpusMember *m);
+
 /*
  * The idle check marks an array clean that was not written to for a while. It
  * runs in the main loop's context, where both of these are called too: so it

@@ -17,6 +17,7 @@
 #include "member.h"
 #include "metadata.h"
 #include "trace.h"
+#include <linux/raid/md_p.h>
 
 bool opus_parse_uuid(const char *text, uint8_t *uuid, Error **errp)
 {
@@ -237,7 +238,7 @@ static void GRAPH_RDLOCK report_left_out(const OpusRaid *s)
 
         if (m->state == RAID_MEMBER_STALE ||
             m->state == RAID_MEMBER_FAULTY ||
-            m->state == RAID_MEMBER_REBUILDING) {
+            (m->state == RAID_MEMBER_REBUILDING && m->slot < 0)) {
             warn_report("opus-raid node '%s': member '%s' is %s and not used",
                         bdrv_get_node_name(s->bs), opus_member_name(m),
                         raid_member_state_name(m->state));
@@ -245,7 +246,58 @@ static void GRAPH_RDLOCK report_left_out(const OpusRaid *s)
     }
 }
 
-static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a)
+/* Does a member that was being rebuilt fit the array that there is? */
+static bool target_fits(const OpusRaid *s, const RaidAssembly *a,
+                        const OpusMember *m)
+{
+    const MdSuper *fresh = &s->members[a->freshest].super;
+    const MdSuper *super = &m->super;
+    uint16_t slot = md_super_role(super);
+
+    return slot < a->geom.nr_slots && !s->slots[slot] &&
+           super->level == fresh->level && super->layout == fresh->layout &&
+           super->chunk_sectors == fresh->chunk_sectors &&
+           super->raid_disks == fresh->raid_disks &&
+           super->size_sectors == fresh->size_sectors &&
+           super->minor_version == fresh->minor_version &&
+           super->data_size_sectors >= fresh->size_sectors;
+}
+
+/*
+ * Go on with a rebuild of an earlier run, from its checkpoint. What was in
+ * flight when the array was not closed cleanly may differ between its members,
+ * on both sides of the checkpoint, so then it starts over; and likewise when
+ * only some blocks below it were rebuilt.
+ */
+static void take_target(OpusRaid *s, const RaidAssembly *a,
+                        const RaidCandidate *candidates)
+{
+    s->rebuild_slot = -1;
+    s->rebuild_checkpoint = 0;
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        OpusMember *m = &s->members[i];
+
+        if (m->state != RAID_MEMBER_REBUILDING || !target_fits(s, a, m) ||
+            candidates[i].nr_bad_blocks) {
+            continue;
+        }
+        m->slot = md_super_role(&m->super);
+        s->slots[m->slot] = m;
+        s->rebuild_slot = m->slot;
+        if (a->resync_offset == MD_RESYNC_DONE &&
+            !(m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP)) {
+            uint64_t done = MIN(m->super.recovery_offset,
+                                m->super.size_sectors) * RAID_SECTOR_BYTES;
+
+            s->rebuild_checkpoint = QEMU_ALIGN_DOWN(done, a->geom.chunk_bytes);
+        }
+        break;
+    }
+    qatomic_set(&s->rebuild_done, s->rebuild_checkpoint);
+}
+
+static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
+                                      const RaidCandidate *candidates)
 {
     memset(s->slots, 0, sizeof(s->slots));
     for (unsigned i = 0; i < s->nr_members; i++) {
@@ -264,6 +316,8 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a)
             s->slots[slot]->slot = slot;
         }
     }
+
+    take_target(s, a, candidates);
 
     s->geom = a->geom;
     s->state = a->state;
@@ -305,7 +359,7 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
         return -EINVAL;
     }
 
-    take_verdict(s, a);
+    take_verdict(s, a, candidates);
     trace_opus_raid_assemble(s->bs, raid_level_name(s->geom.level),
                              s->geom.nr_slots, s->geom.array_bytes,
                              raid_array_state_name(s->state), s->events,

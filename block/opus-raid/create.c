@@ -2,7 +2,7 @@
 /*
  * Create: blockdev-create of a new array
  *
- * Owns: defaults, the layout of a new member, the order of its first writes.
+ * Owns: defaults, the layout of a new member, the order of first writes.
  * Must not know: running arrays.
  * Threads: main loop, in a job's coroutine; the members are used by nobody
  * else.
@@ -21,13 +21,12 @@
 #include "qapi/error.h"
 #include "qemu/bitops.h"
 #include "qemu/cutils.h"
-#include "qemu/memalign.h"
 #include "qemu/units.h"
 #include "qemu/uuid.h"
-#include "system/block-backend.h"
 #include <linux/raid/md_p.h>
 #include "assembly.h"
 #include "driver.h"
+#include "new-member.h"
 #include "opus-raid.h"
 #include "trace.h"
 
@@ -36,23 +35,13 @@
 /* Fits one sector, so that no write of it can be torn. */
 #define NEW_SUPER_MAX_DEV   128
 
-/* Where foreign metadata may be: this much at each end of a member. */
-#define FOREIGN_BYTES       (1 * MiB)
-
 /* Data starts on a multiple of this. */
 #define DATA_ALIGN_BYTES    (1 * MiB)
 #define DATA_OFFSET_MAX     (128 * MiB)
 
-typedef struct NewMember {
-    BlockBackend *blk;
-    char *name;
-    uint64_t device_bytes;
-    uint64_t data_bytes;        /* all there are behind the data offset */
-} NewMember;
-
 typedef struct NewArray {
     const BlockdevCreateOptionsOpusRaid *opts;
-    NewMember members[RAID_MAX_MEMBERS];
+    OpusNewMember members[RAID_MAX_MEMBERS];
     unsigned nr;
     uint64_t data_offset;
     uint8_t uuid[16];
@@ -144,7 +133,7 @@ static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
     }
 
     for (unsigned i = 0; i < a->nr; i++) {
-        NewMember *m = &a->members[i];
+        OpusNewMember *m = &a->members[i];
 
         m->data_bytes = m->device_bytes > a->data_offset
                         ? m->device_bytes - a->data_offset : 0;
@@ -187,9 +176,9 @@ static bool choose_identity(NewArray *a, Error **errp)
 static bool coroutine_fn open_members(NewArray *a, Error **errp)
 {
     for (BlockdevRefList *e = a->opts->members; e; e = e->next) {
-        NewMember *m = &a->members[a->nr];
+        OpusNewMember *m = &a->members[a->nr];
         BlockDriverState *bs;
-        int64_t bytes;
+        bool ok;
 
         if (a->nr == RAID_MAX_MEMBERS) {
             error_setg(errp, "An array has at most %d members",
@@ -200,118 +189,20 @@ static bool coroutine_fn open_members(NewArray *a, Error **errp)
         if (!bs) {
             return false;
         }
-        m->name = g_strdup(bdrv_get_node_name(bs));
-        m->blk = blk_co_new_with_bs(bs, BLK_PERM_CONSISTENT_READ |
-                                    BLK_PERM_WRITE,
-                                    BLK_PERM_CONSISTENT_READ, errp);
+        ok = opus_new_member_open(m, bs, errp);
         bdrv_co_unref(bs);
-        if (!m->blk) {
-            g_free(m->name);
+        if (!ok) {
             return false;
         }
-        blk_set_allow_write_beyond_eof(m->blk, false);
         a->nr++;
-        bytes = blk_co_getlength(m->blk);
-        if (bytes < 0) {
-            error_setg_errno(errp, -bytes, "Cannot get the size of member "
-                             "'%s'", m->name);
-            return false;
-        }
-        m->device_bytes = bytes;
     }
     return true;
-}
-
-/* Tell what is there by its name, if it is md's. */
-static void set_foreign_error(const NewMember *m, const void *buf,
-                              uint64_t off, Error **errp)
-{
-    g_autofree MdSuper *super = g_new(MdSuper, 1);
-    ERRP_GUARD();
-
-    for (unsigned minor = 0; minor <= 2; minor++) {
-        uint64_t super_off = md_super_offset(minor, m->device_bytes);
-
-        if (super_off >= off && super_off + MD_SUPER_MAX_BYTES <=
-                                off + FOREIGN_BYTES &&
-            md_super_decode(buf + (super_off - off), MD_SUPER_MAX_BYTES,
-                            minor, m->device_bytes, super) == MD_SUPER_OK) {
-            g_autofree char *uuid = opus_format_uuid(super->set_uuid);
-
-            error_setg(errp, "Member '%s' belongs to the md array with UUID "
-                       "%s", m->name, uuid);
-            break;
-        }
-    }
-    if (!*errp) {
-        error_setg(errp, "Member '%s' is not empty: there is data near its "
-                   "%s", m->name, off ? "end" : "start");
-    }
-    error_append_hint(errp, "Zero the first and the last MiB of the member, "
-                      "or use force=true to overwrite it.\n");
-}
-
-/* Is there anything that could be somebody's metadata? */
-static int coroutine_fn check_empty(const NewMember *m, Error **errp)
-{
-    uint64_t bytes = MIN(FOREIGN_BYTES, m->device_bytes);
-    uint64_t places[] = { 0, m->device_bytes - bytes };
-    void *buf = qemu_try_blockalign(blk_bs(m->blk), FOREIGN_BYTES);
-    int ret = 0;
-
-    if (!buf) {
-        error_setg(errp, "Out of memory");
-        return -ENOMEM;
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(places) && ret == 0; i++) {
-        memset(buf, 0, FOREIGN_BYTES);
-        ret = blk_co_pread(m->blk, places[i], bytes, buf, 0);
-        if (ret < 0) {
-            error_setg_errno(errp, -ret, "Cannot read member '%s'", m->name);
-        } else if (!buffer_is_zero(buf, bytes)) {
-            set_foreign_error(m, buf, places[i], errp);
-            ret = -EEXIST;
-        } else {
-            ret = 0;
-        }
-    }
-    qemu_vfree(buf);
-    return ret;
-}
-
-/*
- * Old superblocks must not outlive the array: one at the end (1.0) would be
- * found as well as ours.
- */
-static int coroutine_fn wipe_member(const NewArray *a, const NewMember *m)
-{
-    uint64_t end_off = md_super_offset(0, m->device_bytes);
-    int ret = blk_co_pwrite_zeroes(m->blk, 0, a->data_offset,
-                                   BDRV_REQ_MAY_UNMAP);
-
-    if (ret == 0 && !a->opts->assume_clean) {
-        ret = blk_co_pwrite_zeroes(m->blk, a->data_offset, m->data_bytes,
-                                   BDRV_REQ_MAY_UNMAP);
-    }
-    if (ret == 0 && end_off != UINT64_MAX) {
-        g_autofree MdSuper *super = g_new(MdSuper, 1);
-        void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
-
-        ret = blk_co_pread(m->blk, end_off, MD_SUPER_MAX_BYTES, buf, 0);
-        if (ret >= 0 && md_super_decode(buf, MD_SUPER_MAX_BYTES, 0,
-                                        m->device_bytes, super) ==
-                        MD_SUPER_OK) {
-            ret = blk_co_pwrite_zeroes(m->blk, end_off, MD_SUPER_MAX_BYTES, 0);
-        }
-        qemu_vfree(buf);
-    }
-    return ret < 0 ? ret : blk_co_flush(m->blk);
 }
 
 static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
 {
     const BlockdevCreateOptionsOpusRaid *opts = a->opts;
-    const NewMember *m = &a->members[slot];
+    const OpusNewMember *m = &a->members[slot];
     bool zoned = a->geom.level == RAID_LEVEL_0 && a->geom.nr_zones > 1;
     QemuUUID device_uuid;
 
@@ -349,20 +240,13 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
 
 static int coroutine_fn write_super(const NewArray *a, unsigned slot)
 {
-    const NewMember *m = &a->members[slot];
+    const OpusNewMember *m = &a->members[slot];
     g_autofree MdSuper *super = g_new(MdSuper, 1);
-    void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
-    size_t bytes;
-    int ret;
 
     fill_super(a, slot, super);
-    bytes = QEMU_ALIGN_UP(md_super_encode(super, buf), RAID_SECTOR_BYTES);
-    ret = blk_co_pwrite(m->blk, super->super_offset_sectors *
-                        RAID_SECTOR_BYTES, bytes, buf, BDRV_REQ_FUA);
-    qemu_vfree(buf);
     trace_opus_raid_create_member(m->name, slot, a->data_offset,
                                   m->data_bytes);
-    return ret;
+    return opus_new_member_write_super(m, super);
 }
 
 static int coroutine_fn create_array(NewArray *a, Error **errp)
@@ -376,13 +260,14 @@ static int coroutine_fn create_array(NewArray *a, Error **errp)
         return -EINVAL;
     }
     for (unsigned i = 0; i < a->nr && !a->opts->force; i++) {
-        ret = check_empty(&a->members[i], errp);
+        ret = opus_new_member_check_empty(&a->members[i], errp);
         if (ret < 0) {
             return ret;
         }
     }
     for (unsigned i = 0; i < a->nr; i++) {
-        ret = wipe_member(a, &a->members[i]);
+        ret = opus_new_member_wipe(&a->members[i], a->data_offset,
+                                   !a->opts->assume_clean);
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Cannot zero member '%s'",
                              a->members[i].name);
@@ -411,8 +296,7 @@ int coroutine_fn GRAPH_UNLOCKED opus_co_create(BlockdevCreateOptions *options,
     a->ctime = g_get_real_time() / G_USEC_PER_SEC;
     ret = create_array(a, errp);
     for (unsigned i = 0; i < a->nr; i++) {
-        blk_co_unref(a->members[i].blk);
-        g_free(a->members[i].name);
+        opus_new_member_close(&a->members[i]);
     }
     return ret;
 }

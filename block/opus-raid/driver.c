@@ -19,15 +19,18 @@
 #include "qemu/option.h"
 #include "array.h"
 #include "assembly.h"
+#include "control.h"
 #include "driver.h"
 #include "info.h"
 #include "io.h"
+#include "job-rebuild.h"
 #include "member.h"
 
 #define OPT_UUID                "uuid"
 #define OPT_NAME                "name"
 #define OPT_ASSEMBLE            "assemble"
 #define OPT_READ_ERROR_LIMIT    "read-error-limit"
+#define OPT_REBUILD_SPEED       "rebuild-speed"
 
 static QemuOptsList runtime_opts = {
     .name = "opus-raid",
@@ -52,6 +55,11 @@ static QemuOptsList runtime_opts = {
             .name = OPT_READ_ERROR_LIMIT,
             .type = QEMU_OPT_NUMBER,
             .help = "Corrected read errors after which a member is failed",
+        },
+        {
+            .name = OPT_REBUILD_SPEED,
+            .type = QEMU_OPT_SIZE,
+            .help = "Bytes per second that a rebuild starts with (0: no limit)",
         },
         { /* end of list */ }
     },
@@ -78,39 +86,8 @@ static const char *const mutable_opts[] = {
     OPT_READ_ERROR_LIMIT, NULL
 };
 
-/* An I/O function that the main loop runs to its end. */
-typedef int coroutine_fn OpusControlFn(OpusRaid *s, Error **errp);
-
-typedef struct ControlRun {
-    OpusControlFn *fn;
-    OpusRaid *s;
-    Error **errp;
-    int ret;
-    bool done;
-} ControlRun;
-
-static void coroutine_fn control_run_co(void *opaque)
-{
-    ControlRun *run = opaque;
-
-    WITH_GRAPH_RDLOCK_GUARD() {
-        run->ret = run->fn(run->s, run->errp);
-    }
-    run->done = true;
-    aio_wait_kick();
-}
-
-static int control_run(OpusRaid *s, OpusControlFn *fn, Error **errp)
-{
-    ControlRun run = { .fn = fn, .s = s, .errp = errp };
-
-    GLOBAL_STATE_CODE();
-    qemu_coroutine_enter(qemu_coroutine_create(control_run_co, &run));
-    AIO_WAIT_WHILE_UNLOCKED(NULL, !run.done);
-    return run.ret;
-}
-
 static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
+                                                      void *opaque,
                                                       Error **errp)
 {
     int ret = opus_array_start_writing(s);
@@ -122,7 +99,8 @@ static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
     return ret;
 }
 
-static int coroutine_fn GRAPH_RDLOCK mark_clean_co(OpusRaid *s, Error **errp)
+static int coroutine_fn GRAPH_RDLOCK mark_clean_co(OpusRaid *s, void *opaque,
+                                                   Error **errp)
 {
     int ret = opus_array_mark_clean(s);
 
@@ -133,7 +111,8 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_co(OpusRaid *s, Error **errp)
     return ret;
 }
 
-static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, Error **errp)
+static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, void *opaque,
+                                                 Error **errp)
 {
     return opus_assemble(s, opus_is_writable(s->bs), errp);
 }
@@ -169,6 +148,11 @@ static bool parse_options(OpusRaid *s, QemuOpts *opts, Error **errp)
         return false;
     }
     s->policy = (RaidPolicy)policy;
+    s->rebuild_speed = qemu_opt_get_size(opts, OPT_REBUILD_SPEED, 0);
+    if (s->rebuild_speed > INT64_MAX) {
+        error_setg(errp, "'" OPT_REBUILD_SPEED "' must be below 2^63");
+        return false;
+    }
     s->want_name = g_strdup(qemu_opt_get(opts, OPT_NAME));
     if (uuid) {
         s->want_uuid = g_malloc0(16);
@@ -220,7 +204,7 @@ static void free_array(OpusRaid *s)
     g_free(s->want_name);
 }
 
-static void set_request_flags(BlockDriverState *bs)
+void opus_set_request_flags(BlockDriverState *bs)
 {
     OpusRaid *s = bs->opaque;
     int zero_flags = BDRV_REQ_MAY_UNMAP;
@@ -251,13 +235,14 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
         !open_members(s, options, errp)) {
         goto out;
     }
-    ret = control_run(s, assemble_co, errp);
+    ret = opus_control_run(s, assemble_co, NULL, errp);
     if (ret == 0 && opus_is_writable(bs)) {
-        ret = control_run(s, start_writing_co, errp);
+        ret = opus_control_run(s, start_writing_co, NULL, errp);
     }
     if (ret == 0) {
-        set_request_flags(bs);
+        opus_set_request_flags(bs);
         opus_array_idle_start(s);
+        opus_rebuild_watch(s);
     }
 
 out:
@@ -275,10 +260,11 @@ static void opus_close(BlockDriverState *bs)
     if (opus_is_writable(bs)) {
         Error *err = NULL;
 
-        if (control_run(s, mark_clean_co, &err) < 0) {
+        if (opus_control_run(s, mark_clean_co, NULL, &err) < 0) {
             error_report_err(err);
         }
     }
+    opus_rebuild_unwatch(s);
     opus_array_idle_stop(s);
     free_array(s);
 }
@@ -288,6 +274,7 @@ static void opus_close(BlockDriverState *bs)
  * are made on a copy, so that nothing changes if they fail.
  */
 static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
+                                                       void *opaque,
                                                        Error **errp)
 {
     g_autofree OpusRaid *probe = g_new0(OpusRaid, 1);
@@ -340,7 +327,10 @@ static int opus_reopen_prepare(BDRVReopenState *state,
     QemuOpts *opts = qemu_opts_create(&reopen_opts, NULL, 0, &error_abort);
     int ret = -EINVAL;
 
-    if (check_same_members(s, state, errp) &&
+    if (!writable && s->rebuild_job) {
+        error_setg(errp, "Array '%s' is being rebuilt: cancel the job first",
+                   bdrv_get_node_name(s->bs));
+    } else if (check_same_members(s, state, errp) &&
         qemu_opts_absorb_qdict(opts, state->options, errp) &&
         parse_read_error_limit(opts, limit, errp)) {
         ret = 0;
@@ -348,9 +338,9 @@ static int opus_reopen_prepare(BDRVReopenState *state,
     qemu_opts_del(opts);
 
     if (ret == 0 && writable && !was_writable) {
-        ret = control_run(s, check_writable_co, errp);
+        ret = opus_control_run(s, check_writable_co, NULL, errp);
     } else if (ret == 0 && !writable && was_writable) {
-        ret = control_run(s, mark_clean_co, errp);
+        ret = opus_control_run(s, mark_clean_co, NULL, errp);
     }
     if (ret == 0) {
         state->opaque = g_steal_pointer(&limit);
@@ -374,9 +364,10 @@ static void opus_reopen_commit_post(BDRVReopenState *state)
     Error *err = NULL;
 
     if (opus_is_writable(state->bs) &&
-        control_run(s, start_writing_co, &err) < 0) {
+        opus_control_run(s, start_writing_co, NULL, &err) < 0) {
         error_report_err(err);
     }
+    opus_rebuild_look(s);
 }
 
 static void opus_reopen_abort(BDRVReopenState *state)
@@ -388,10 +379,16 @@ static void opus_reopen_abort(BDRVReopenState *state)
 /* Another process is going to use the members: leave them clean. */
 static int opus_inactivate(BlockDriverState *bs)
 {
+    OpusRaid *s = bs->opaque;
     Error *err = NULL;
     int ret;
 
-    ret = control_run(bs->opaque, mark_clean_co, &err);
+    if (s->rebuild_job) {
+        error_report("opus-raid node '%s' can't be inactivated while it is "
+                     "being rebuilt", bdrv_get_node_name(bs));
+        return -EBUSY;
+    }
+    ret = opus_control_run(s, mark_clean_co, NULL, &err);
     if (ret < 0) {
         error_report_err(err);
     }
@@ -406,7 +403,8 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
     bool writable = bs->open_flags & BDRV_O_RDWR;
 
     if (opus_assemble(s, writable, errp) == 0 && writable) {
-        start_writing_co(s, errp);
+        start_writing_co(s, NULL, errp);
+        opus_rebuild_look(s);
     }
 }
 

@@ -10,6 +10,9 @@
 /* Is @bs an array of this driver? */
 bool opus_is_array(const BlockDriverState *bs);
 
+/* What all members of @bs can do; again when one was added. Main loop. */
+void opus_set_request_flags(BlockDriverState *bs);
+
 /* .bdrv_co_create: see qapi, BlockdevCreateOptionsOpusRaid. */
 int coroutine_fn GRAPH_UNLOCKED opus_co_create(BlockdevCreateOptions *options,
                                                Error **errp);

@@ -26,7 +26,8 @@ QEMU_BUILD_BUG_ON((int)RAID_MEMBER__MAX != (int)OPUS_RAID_MEMBER_STATE__MAX);
 QEMU_BUILD_BUG_ON((int)RAID_POLICY_FORCE !=
                   (int)OPUS_RAID_ASSEMBLE_POLICY_FORCE);
 
-static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(const OpusMember *m)
+static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(const OpusMember *m,
+                                                    uint64_t rebuilt)
 {
     OpusRaidMemberInfo *info = g_new0(OpusRaidMemberInfo, 1);
 
@@ -42,6 +43,10 @@ static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(const OpusMember *m)
     info->read_errors = qatomic_read(&m->read_errors);
     info->write_errors = qatomic_read(&m->write_errors);
     info->corrected_reads = qatomic_read(&m->corrected_reads);
+    if (m->state == RAID_MEMBER_REBUILDING && m->slot >= 0) {
+        info->has_rebuilt = true;
+        info->rebuilt = rebuilt;
+    }
     return info;
 }
 
@@ -59,14 +64,16 @@ static OpusRaidMemberInfoList *GRAPH_RDLOCK members_info(const OpusRaid *s)
 {
     OpusRaidMemberInfoList *list = NULL;
     OpusRaidMemberInfoList **tail = &list;
+    uint64_t rebuilt = qatomic_read(&s->rebuild_done);
 
     for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
-        QAPI_LIST_APPEND(tail, s->slots[slot] ? member_info(s->slots[slot])
+        QAPI_LIST_APPEND(tail, s->slots[slot] ? member_info(s->slots[slot],
+                                                            rebuilt)
                                               : empty_slot_info(slot));
     }
     for (unsigned i = 0; i < s->nr_members; i++) {
         if (s->members[i].slot < 0) {
-            QAPI_LIST_APPEND(tail, member_info(&s->members[i]));
+            QAPI_LIST_APPEND(tail, member_info(&s->members[i], rebuilt));
         }
     }
     return list;

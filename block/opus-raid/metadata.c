@@ -116,6 +116,17 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
     super->cnt_corrected_read = m->corrected_before +
                                 qatomic_read(&m->corrected_reads);
 
+    if (m->state == RAID_MEMBER_REBUILDING) {
+        /* Only this far does it claim to hold its slot (I8). */
+        super->feature_map |= MD_FEATURE_RECOVERY_OFFSET;
+        super->feature_map &= ~MD_FEATURE_RECOVERY_BITMAP;
+        super->recovery_offset = s->rebuild_checkpoint / RAID_SECTOR_BYTES;
+    } else if (super->feature_map & MD_FEATURE_RECOVERY_OFFSET) {
+        super->feature_map &= ~(MD_FEATURE_RECOVERY_OFFSET |
+                                MD_FEATURE_RECOVERY_BITMAP);
+        super->recovery_offset = 0;
+    }
+
     /*
      * Device numbers that no usable member has are faulty; that is how md
      * records that a member is gone (I5). A spare that was not given this
@@ -133,7 +144,8 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
         if (dev >= super->max_dev) {
             continue;
         }
-        if (other->state == RAID_MEMBER_IN_SYNC) {
+        if (other->state == RAID_MEMBER_IN_SYNC ||
+            (other->state == RAID_MEMBER_REBUILDING && other->slot >= 0)) {
             super->roles[dev] = other->slot;
         } else if (other->state == RAID_MEMBER_SPARE) {
             super->roles[dev] = MD_ROLE_SPARE;
@@ -188,4 +200,13 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
         opus_parallel(super_write_task, &w, nr, nr);
     }
     return w.failed_slots;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
+                                                        OpusMember *m)
+{
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        super_update(s, m, md_time_now());
+    }
+    return write_super(m);
 }

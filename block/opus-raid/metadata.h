@@ -35,4 +35,8 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, unsigned *nr_bad_blocks,
 RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
                                                        RaidMask slots);
 
+/* The same for a spare, which has no slot. Returns 0 or a negative errno. */
+int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
+                                                        OpusMember *m);
+
 #endif /* BLOCK_OPUS_RAID_METADATA_H */

@@ -62,12 +62,31 @@ static void coroutine_fn GRAPH_RDLOCK copy_write_task(void *opaque, unsigned i)
     }
 }
 
+/* With the chunk's lock held: those in use, and one that is rebuilt here. */
+static RaidMask copies_to_write(OpusRaid *s, uint64_t array_off)
+{
+    RaidMask missing_slots = opus_missing_slots(s);
+    RaidMask copies = raid_plan_copies(&s->geom, array_off, missing_slots);
+
+    if (likely(!missing_slots) || missing_slots == ~(RaidMask)0) {
+        return copies;
+    }
+    for (unsigned copy = 0; copy < s->geom.copies; copy++) {
+        RaidLoc loc;
+
+        raid_map_copy(&s->geom, array_off, copy, &loc);
+        if (!(opus_missing_at(s, loc.member_off) & RAID_BIT(loc.slot))) {
+            copies |= RAID_BIT(copy);
+        }
+    }
+    return copies;
+}
+
 /* Write all copies. Returns 0, or -EIO when the array has failed. */
 static int coroutine_fn GRAPH_RDLOCK
 write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
 {
-    RaidMask copies = raid_plan_copies(&s->geom, array_off,
-                                       opus_missing_slots(s));
+    RaidMask copies = copies_to_write(s, array_off);
     int ret = 0;
 
     if (!copies) {
@@ -231,5 +250,52 @@ opus_mirror_recover(OpusRaid *s, uint64_t array_off, size_t bytes,
     opus_bounce_free(buf, bytes);
     opus_stripe_unlock(&s->stripe_locks, &lock);
     opus_count(&s->stats, OPUS_COUNT_DEGRADED_READS);
+    return ret;
+}
+
+static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t array_off,
+                                         uint64_t bytes, RaidMask slots)
+{
+    for (unsigned copy = 0; copy < s->geom.copies; copy++) {
+        OpusMember *m;
+        RaidLoc loc;
+
+        raid_map_copy(&s->geom, array_off, copy, &loc);
+        if (slots & RAID_BIT(loc.slot)) {
+            m = s->slots[loc.slot];
+            qapi_event_send_opus_raid_read_error(
+                bdrv_get_node_name(s->bs), opus_member_name(m), loc.slot,
+                opus_member_data(m, loc.member_off), bytes, false);
+        }
+    }
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
+                    RaidLoc target)
+{
+    OpusMember *m = s->slots[target.slot];
+    RaidMask unreadable_slots = 0;
+    void *buf = opus_bounce_alloc(bytes);
+    int ret = -ENOMEM;
+
+    if (buf) {
+        ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
+    }
+    if (ret < 0) {
+        send_unreadable(s, array_off, bytes, unreadable_slots);
+    } else {
+        ret = opus_member_pwrite(m, opus_member_data(m, target.member_off),
+                                 buf, bytes, 0);
+        if (ret < 0) {
+            ret = opus_array_fail_member(s, target.slot, "write", ret);
+        }
+    }
+    RAID_MASK_FOREACH(slot, unreadable_slots) {
+        if (ret == 0 && rewrite_copy(s, array_off, buf, bytes, slot) < 0) {
+            ret = -EIO;
+        }
+    }
+    opus_bounce_free(buf, bytes);
     return ret;
 }

@@ -45,4 +45,15 @@ int coroutine_fn GRAPH_RDLOCK
 opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
                  BdrvRequestFlags flags);
 
+/**
+ * opus_mirror_rebuild: copy inside one chunk from a usable copy to @target
+ * @target: where the copy of @array_off lies on the slot that is rebuilt
+ *
+ * Called with the chunk's lock held. Returns 0 when the slot's member holds
+ * the copy or has failed; a negative errno when no copy can be read.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
+                    RaidLoc target);
+
 #endif /* BLOCK_OPUS_RAID_MIRROR_H */

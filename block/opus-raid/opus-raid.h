@@ -5,8 +5,8 @@
  * The driver is a shell around util/raid: that decides, this does the I/O.
  * Calls go downward only:
  *
- *     driver, qmp, create
- *       io, zeroes                one guest request
+ *     driver, qmp, create, membership, job-rebuild
+ *       io, zeroes, rebuild       one guest request; a step of a rebuild
  *         stripe, mirror          one stripe or chunk of it
  *           array                 states, members that fail, dirty and clean
  *             metadata            superblocks on the members
@@ -67,6 +67,7 @@ typedef struct OpusRaid {
     uint8_t *want_uuid;         /* 16 bytes to insist on, or NULL */
     char *want_name;
     uint32_t read_error_limit;
+    uint64_t rebuild_speed;     /* bytes per second; 0: no limit */
     bool forced;                /* started dirty and degraded */
 
     /*
@@ -79,6 +80,26 @@ typedef struct OpusRaid {
     RaidMask missing_slots;
     /* Atomic: redundancy is right but for writes in flight. */
     bool redundancy_trusted;
+
+    /*
+     * The slot that is being rebuilt, or was last; -1: none. Changes only
+     * while no request is in flight.
+     */
+    int rebuild_slot;
+    /*
+     * Atomic: below it, in member bytes, that slot holds what it should. Moves
+     * up only while the stripes it passes are locked (I10), so whoever holds a
+     * stripe's lock knows on which side the stripe is. 0 when the member
+     * failed; UINT64_MAX once it is in sync.
+     */
+    uint64_t rebuild_done;
+    uint64_t rebuild_checkpoint;    /* member bytes; under meta_lock */
+
+    /* Main loop only */
+    QEMUBH *rebuild_bh;             /* looks whether there is one to start */
+    struct BlockJob *rebuild_job;   /* or NULL */
+    QEMUTimer *rebuild_retry;       /* looks again, a little later */
+    bool rebuild_starting;
 
     /*
      * meta_lock is held across superblock writes; state_lock is for those who
@@ -107,6 +128,21 @@ typedef struct OpusRaid {
 static inline RaidMask opus_missing_slots(OpusRaid *s)
 {
     return qatomic_load_acquire(&s->missing_slots);
+}
+
+/*
+ * The same for the holder of the lock of the stripe or chunk that lies at
+ * @member_off: a slot that is being rebuilt counts where that is done (I9).
+ */
+static inline RaidMask opus_missing_at(OpusRaid *s, uint64_t member_off)
+{
+    RaidMask missing_slots = opus_missing_slots(s);
+
+    if (unlikely(missing_slots) && missing_slots != ~(RaidMask)0 &&
+        member_off < qatomic_load_acquire(&s->rebuild_done)) {
+        missing_slots &= ~RAID_BIT(s->rebuild_slot);
+    }
+    return missing_slots;
 }
 
 static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)

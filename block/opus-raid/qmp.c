@@ -12,6 +12,65 @@
 #include "qapi/qapi-commands-opus-raid.h"
 #include "driver.h"
 #include "info.h"
+#include "job-rebuild.h"
+#include "membership.h"
+
+static OpusRaid *find_array(const char *node_name, Error **errp)
+{
+    BlockDriverState *bs = bdrv_find_node(node_name);
+
+    if (!bs) {
+        error_setg(errp, "There is no node '%s'", node_name);
+    } else if (!opus_is_array(bs)) {
+        error_setg(errp, "Node '%s' is no opus-raid array", node_name);
+    } else {
+        return bs->opaque;
+    }
+    return NULL;
+}
+
+void qmp_opus_raid_add_member(const char *node_name, const char *member,
+                              bool has_force, bool force, Error **errp)
+{
+    OpusRaid *s = find_array(node_name, errp);
+
+    if (s && opus_member_add(s, member, force, errp)) {
+        opus_rebuild_look(s);
+    }
+}
+
+void qmp_opus_raid_fail_member(const char *node_name, const char *member,
+                               Error **errp)
+{
+    OpusRaid *s = find_array(node_name, errp);
+
+    if (s) {
+        opus_member_fail(s, member, errp);
+    }
+}
+
+void qmp_opus_raid_remove_member(const char *node_name, const char *member,
+                                 Error **errp)
+{
+    OpusRaid *s = find_array(node_name, errp);
+
+    if (s) {
+        opus_member_remove(s, member, errp);
+    }
+}
+
+void qmp_opus_raid_rebuild(const char *node_name, const char *job_id,
+                           Error **errp)
+{
+    OpusRaid *s = find_array(node_name, errp);
+
+    if (s) {
+        g_autofree char *id = job_id ? g_strdup(job_id)
+                                     : opus_rebuild_default_id(s);
+
+        opus_rebuild_start(s, id, errp);
+    }
+}
 
 OpusRaidInfoList *qmp_query_opus_raid(const char *node_name, Error **errp)
 {
@@ -22,13 +81,10 @@ OpusRaidInfoList *qmp_query_opus_raid(const char *node_name, Error **errp)
     GRAPH_RDLOCK_GUARD_MAINLOOP();
 
     if (node_name) {
-        bs = bdrv_find_node(node_name);
-        if (!bs) {
-            error_setg(errp, "There is no node '%s'", node_name);
-        } else if (!opus_is_array(bs)) {
-            error_setg(errp, "Node '%s' is no opus-raid array", node_name);
-        } else {
-            QAPI_LIST_APPEND(tail, opus_info(bs));
+        OpusRaid *s = find_array(node_name, errp);
+
+        if (s) {
+            QAPI_LIST_APPEND(tail, opus_info(s->bs));
         }
         return list;
     }

@@ -23,6 +23,9 @@
 #include "stripe.h"
 #include "trace.h"
 
+/* A chunk is rebuilt in pieces of this size, so that buffers stay small. */
+#define REBUILD_BYTES   (256u * 1024)
+
 /* One read or write of a member. */
 typedef struct StripeOp {
     OpusMember *m;
@@ -39,6 +42,12 @@ typedef struct StripeOps {
     unsigned nr;
     StripeOp ops[RAID_MAX_MEMBERS * RAID_PLAN_MAX_BANDS];
 } StripeOps;
+
+/* With the stripe's lock held. */
+static RaidMask missing_in_stripe(OpusRaid *s, uint64_t stripe)
+{
+    return opus_missing_at(s, raid_stripe_member_off(&s->geom, stripe));
+}
 
 static void coroutine_fn GRAPH_RDLOCK read_task(void *opaque, unsigned i)
 {
@@ -220,7 +229,7 @@ static int coroutine_fn GRAPH_RDLOCK
 try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
          size_t qiov_offset, RaidMask *unreadable_slots)
 {
-    RaidMask missing_slots = opus_missing_slots(s);
+    RaidMask missing_slots = missing_in_stripe(s, range->stripe);
     OPUS_UNINITIALIZED OpusColumns c;
     RaidPlan plan;
     int ret;
@@ -244,7 +253,8 @@ try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
         give_out(&c, range->start, qiov, qiov_offset);
         if (*unreadable_slots && opus_is_writable(s->bs)) {
             ret = rewrite_members(s, &c,
-                                  *unreadable_slots & ~opus_missing_slots(s));
+                                  *unreadable_slots &
+                                  ~missing_in_stripe(s, range->stripe));
         }
     }
     opus_columns_free(&c);
@@ -302,7 +312,7 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
           size_t qiov_offset, BdrvRequestFlags flags,
           RaidMask *unreadable_slots)
 {
-    RaidMask missing_slots = opus_missing_slots(s);
+    RaidMask missing_slots = missing_in_stripe(s, range->stripe);
     OPUS_UNINITIALIZED OpusColumns c;
     RaidPlan plan;
     int ret;
@@ -347,5 +357,74 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
                         &unreadable_slots);
     } while (ret == -EAGAIN);
     opus_stripe_unlock(&s->stripe_locks, &lock);
+    return ret;
+}
+
+/* One attempt; -EAGAIN when @unreadable_slots has become larger. */
+static int coroutine_fn GRAPH_RDLOCK
+try_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
+            uint32_t hi, RaidMask *unreadable_slots)
+{
+    RaidMask missing_slots = opus_missing_slots(s);
+    OPUS_UNINITIALIZED OpusColumns c;
+    RaidPlan plan;
+    int ret;
+
+    if (*unreadable_slots && !opus_redundancy_trusted(s)) {
+        return -EIO;
+    }
+    if (!raid_plan_rebuild(&s->geom, stripe, lo, hi, slot, missing_slots,
+                           *unreadable_slots, &plan)) {
+        return -EIO;
+    }
+    ret = opus_columns_alloc(&c, &s->geom, &plan);
+    if (ret < 0) {
+        return ret;
+    }
+    ret = read_members(s, &c, unreadable_slots);
+    if (ret == 0) {
+        opus_columns_recover(&c);
+        ret = write_members(s, &c, 0);
+        if (ret == 0 && *unreadable_slots) {
+            ret = rewrite_members(s, &c,
+                                  *unreadable_slots & ~opus_missing_slots(s));
+        }
+    }
+    opus_columns_free(&c);
+    return ret;
+}
+
+static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t member_off,
+                                         uint64_t bytes, RaidMask slots)
+{
+    RAID_MASK_FOREACH(slot, slots) {
+        OpusMember *m = s->slots[slot];
+
+        qapi_event_send_opus_raid_read_error(bdrv_get_node_name(s->bs),
+                                             opus_member_name(m), slot,
+                                             opus_member_data(m, member_off),
+                                             bytes, false);
+    }
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot)
+{
+    uint32_t chunk_bytes = s->geom.chunk_bytes;
+    int ret = 0;
+
+    for (uint32_t lo = 0; lo < chunk_bytes && ret == 0;
+         lo += MIN(REBUILD_BYTES, chunk_bytes - lo)) {
+        uint32_t hi = lo + MIN(REBUILD_BYTES, chunk_bytes - lo);
+        RaidMask unreadable_slots = 0;
+
+        do {
+            ret = try_rebuild(s, stripe, slot, lo, hi, &unreadable_slots);
+        } while (ret == -EAGAIN);
+        if (ret < 0) {
+            send_unreadable(s, raid_stripe_member_off(&s->geom, stripe) + lo,
+                            hi - lo, unreadable_slots);
+        }
+    }
     return ret;
 }

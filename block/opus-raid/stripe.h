@@ -34,4 +34,16 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
                   QEMUIOVector *qiov, size_t qiov_offset,
                   BdrvRequestFlags flags);
 
+/**
+ * opus_stripe_rebuild: compute what @slot has in a stripe, and write it there
+ * @slot: the slot that is being rebuilt
+ *
+ * Called with the stripe's lock held. Members that can't be read are done
+ * without as long as parity makes up for them, and get back what they lack.
+ * Returns 0 when the slot's member holds it or has failed; a negative errno
+ * when it can't be computed.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot);
+
 #endif /* BLOCK_OPUS_RAID_STRIPE_H */

@@ -50,10 +50,15 @@ static void coroutine_fn GRAPH_RDLOCK zero_task(void *opaque, unsigned i)
     }
 }
 
-/* The same range of all members in use; all errors are in run->rets. */
+/*
+ * The same range of all members in use; all errors are in run->rets. Where a
+ * rebuild has passed only the first of the stripes, zeroes do no harm behind
+ * it: it has not been there.
+ */
 static void coroutine_fn GRAPH_RDLOCK run_zero(OpusRaid *s, ZeroRun *run)
 {
-    RaidMask use = raid_mask_first(s->geom.nr_slots) & ~opus_missing_slots(s);
+    RaidMask use = raid_mask_first(s->geom.nr_slots) &
+                   ~opus_missing_at(s, run->member_off);
 
     run->s = s;
     run->nr = 0;

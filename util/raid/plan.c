@@ -200,6 +200,30 @@ bool raid_plan_write(const RaidGeometry *geom, const RaidStripeRange *range,
     return true;
 }
 
+bool raid_plan_rebuild(const RaidGeometry *geom, uint64_t stripe, uint32_t lo,
+                       uint32_t hi, unsigned slot, RaidMask missing_slots,
+                       RaidMask unreadable_slots, RaidPlan *plan)
+{
+    RaidMask target = RAID_BIT(raid_stripe_role(geom, stripe, slot));
+    StripeRoles roles;
+
+    if (!stripe_roles_init(&roles, geom, stripe, missing_slots,
+                           unreadable_slots, true)) {
+        return false;
+    }
+    plan->stripe = stripe;
+    plan->nr_bands = 1;
+    plan->bands[0] = (RaidBand) {
+        .lo = lo,
+        .hi = hi,
+        .method = RAID_METHOD_RECOVER_READ,
+        .read = recover_sources(&roles),
+        .recover = target | (roles.unreadable & ~roles.missing),
+        .write = target,
+    };
+    return true;
+}
+
 RaidMask raid_plan_copies(const RaidGeometry *geom, uint64_t array_off,
                           RaidMask missing_slots)
 {

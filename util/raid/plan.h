@@ -96,6 +96,21 @@ bool raid_plan_write(const RaidGeometry *geom, const RaidStripeRange *range,
                      bool parity_trusted, RaidPlan *plan);
 
 /**
+ * raid_plan_rebuild: plan to compute what one slot has in part of a stripe
+ * @lo, @hi:          chunk-relative bytes
+ * @slot:             the slot to compute and to write
+ * @missing_slots:    members that must not be read, @slot among them
+ * @unreadable_slots: members that can be written, but not read here; what they
+ *                    lack is computed too
+ * @plan:             one band; filled on success, untouched otherwise
+ *
+ * Returns false when parity can't make up for all of them.
+ */
+bool raid_plan_rebuild(const RaidGeometry *geom, uint64_t stripe, uint32_t lo,
+                       uint32_t hi, unsigned slot, RaidMask missing_slots,
+                       RaidMask unreadable_slots, RaidPlan *plan);
+
+/**
  * raid_plan_copies: the copies of a chunk that can be used (mirrored levels)
  *
  * Returns a set of copy numbers as raid_map_copy() counts them. Reads take any

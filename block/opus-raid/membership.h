@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Membership: nodes that come to an array and leave it
+ *
+ * All functions are for the main loop. They return false with @errp set.
+ */
+#ifndef BLOCK_OPUS_RAID_MEMBERSHIP_H
+#define BLOCK_OPUS_RAID_MEMBERSHIP_H
+
+#include "opus-raid.h"
+
+/**
+ * opus_member_add: make the node @name a spare
+ * @force: even if it holds data
+ */
+bool opus_member_add(OpusRaid *s, const char *name, bool force, Error **errp);
+
+/* Stop using a member that the array can do without. */
+bool opus_member_fail(OpusRaid *s, const char *name, Error **errp);
+
+/* Let go of a member that is not in use; nothing is written to it. */
+bool opus_member_remove(OpusRaid *s, const char *name, Error **errp);
+
+#endif /* BLOCK_OPUS_RAID_MEMBERSHIP_H */

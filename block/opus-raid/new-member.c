@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * New member: a node that is about to become a member of an array
+ *
+ * Owns: what may be overwritten, and how.
+ * Must not know: arrays.
+ * Threads: main loop, or a job's coroutine there; nobody else writes to the
+ * node.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qapi/error.h"
+#include "qemu/cutils.h"
+#include "qemu/memalign.h"
+#include "qemu/units.h"
+#include "assembly.h"
+#include "new-member.h"
+
+/* Where foreign metadata may be: this much at each end of a member. */
+#define FOREIGN_BYTES       (1 * MiB)
+
+bool coroutine_fn opus_new_member_open(OpusNewMember *m, BlockDriverState *bs,
+                                       Error **errp)
+{
+    int64_t bytes;
+
+    m->name = g_strdup(bdrv_get_node_name(bs));
+    m->blk = blk_co_new_with_bs(bs, BLK_PERM_CONSISTENT_READ | BLK_PERM_WRITE,
+                                BLK_PERM_CONSISTENT_READ, errp);
+    if (!m->blk) {
+        g_free(m->name);
+        return false;
+    }
+    blk_set_allow_write_beyond_eof(m->blk, false);
+    bytes = blk_co_getlength(m->blk);
+    if (bytes < 0) {
+        error_setg_errno(errp, -bytes, "Cannot get the size of member '%s'",
+                         m->name);
+        opus_new_member_close(m);
+        return false;
+    }
+    m->device_bytes = bytes;
+    return true;
+}
+
+void coroutine_fn opus_new_member_close(OpusNewMember *m)
+{
+    blk_co_unref(m->blk);
+    g_free(m->name);
+}
+
+/* Tell what is there by its name, if it is md's. */
+static void set_foreign_error(const OpusNewMember *m, const void *buf,
+                              uint64_t off, Error **errp)
+{
+    g_autofree MdSuper *super = g_new(MdSuper, 1);
+    ERRP_GUARD();
+
+    for (unsigned minor = 0; minor <= 2; minor++) {
+        uint64_t super_off = md_super_offset(minor, m->device_bytes);
+
+        if (super_off >= off && super_off + MD_SUPER_MAX_BYTES <=
+                                off + FOREIGN_BYTES &&
+            md_super_decode(buf + (super_off - off), MD_SUPER_MAX_BYTES,
+                            minor, m->device_bytes, super) == MD_SUPER_OK) {
+            g_autofree char *uuid = opus_format_uuid(super->set_uuid);
+
+            error_setg(errp, "Member '%s' belongs to the md array with UUID "
+                       "%s", m->name, uuid);
+            break;
+        }
+    }
+    if (!*errp) {
+        error_setg(errp, "Member '%s' is not empty: there is data near its "
+                   "%s", m->name, off ? "end" : "start");
+    }
+    error_append_hint(errp, "Zero the first and the last MiB of the member, "
+                      "or use force=true to overwrite it.\n");
+}
+
+int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
+                                             Error **errp)
+{
+    uint64_t bytes = MIN(FOREIGN_BYTES, m->device_bytes);
+    uint64_t places[] = { 0, m->device_bytes - bytes };
+    void *buf = qemu_try_blockalign(blk_bs(m->blk), FOREIGN_BYTES);
+    int ret = 0;
+
+    if (!buf) {
+        error_setg(errp, "Out of memory");
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(places) && ret == 0; i++) {
+        memset(buf, 0, FOREIGN_BYTES);
+        ret = blk_co_pread(m->blk, places[i], bytes, buf, 0);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Cannot read member '%s'", m->name);
+        } else if (!buffer_is_zero(buf, bytes)) {
+            set_foreign_error(m, buf, places[i], errp);
+            ret = -EEXIST;
+        } else {
+            ret = 0;
+        }
+    }
+    qemu_vfree(buf);
+    return ret;
+}
+
+/*
+ * Old superblocks must not outlive the array: one at the end (1.0) would be
+ * found as well as ours.
+ */
+int coroutine_fn opus_new_member_wipe(const OpusNewMember *m,
+                                      uint64_t data_offset, bool wipe_data)
+{
+    uint64_t end_off = md_super_offset(0, m->device_bytes);
+    int ret = blk_co_pwrite_zeroes(m->blk, 0, data_offset,
+                                   BDRV_REQ_MAY_UNMAP);
+
+    if (ret == 0 && wipe_data) {
+        ret = blk_co_pwrite_zeroes(m->blk, data_offset, m->data_bytes,
+                                   BDRV_REQ_MAY_UNMAP);
+    }
+    if (ret == 0 && end_off != UINT64_MAX) {
+        g_autofree MdSuper *super = g_new(MdSuper, 1);
+        void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
+
+        ret = blk_co_pread(m->blk, end_off, MD_SUPER_MAX_BYTES, buf, 0);
+        if (ret >= 0 && md_super_decode(buf, MD_SUPER_MAX_BYTES, 0,
+                                        m->device_bytes, super) ==
+                        MD_SUPER_OK) {
+            ret = blk_co_pwrite_zeroes(m->blk, end_off, MD_SUPER_MAX_BYTES, 0);
+        }
+        qemu_vfree(buf);
+    }
+    return ret < 0 ? ret : blk_co_flush(m->blk);
+}
+
+int coroutine_fn opus_new_member_write_super(const OpusNewMember *m,
+                                             const MdSuper *super)
+{
+    void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
+    size_t bytes = QEMU_ALIGN_UP(md_super_encode(super, buf),
+                                 RAID_SECTOR_BYTES);
+    int ret = blk_co_pwrite(m->blk, super->super_offset_sectors *
+                            RAID_SECTOR_BYTES, bytes, buf, BDRV_REQ_FUA);
+
+    qemu_vfree(buf);
+    return ret;
+}

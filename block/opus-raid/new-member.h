@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * New member: a node that is about to become a member of an array
+ */
+#ifndef BLOCK_OPUS_RAID_NEW_MEMBER_H
+#define BLOCK_OPUS_RAID_NEW_MEMBER_H
+
+#include "block/block_int.h"
+#include "system/block-backend.h"
+#include "util/raid/md-super.h"
+
+typedef struct OpusNewMember {
+    BlockBackend *blk;
+    char *name;
+    uint64_t device_bytes;
+    uint64_t data_bytes;        /* all there are behind the data offset */
+} OpusNewMember;
+
+/**
+ * opus_new_member_open: take hold of @bs; nobody else may write to it
+ *
+ * On success opus_new_member_close() is needed; @data_bytes is not set.
+ */
+bool coroutine_fn opus_new_member_open(OpusNewMember *m, BlockDriverState *bs,
+                                       Error **errp);
+void coroutine_fn opus_new_member_close(OpusNewMember *m);
+
+/* Is there anything that could be somebody's metadata? Then -EEXIST. */
+int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
+                                             Error **errp);
+
+/**
+ * opus_new_member_wipe: zero what is before the data area, and old metadata
+ * @wipe_data: zero the data area, too
+ *
+ * Flushes. Returns 0 or a negative errno.
+ */
+int coroutine_fn opus_new_member_wipe(const OpusNewMember *m,
+                                      uint64_t data_offset, bool wipe_data);
+
+/* Durably. Returns 0 or a negative errno. */
+int coroutine_fn opus_new_member_write_super(const OpusNewMember *m,
+                                             const MdSuper *super);
+
+#endif /* BLOCK_OPUS_RAID_NEW_MEMBER_H */
