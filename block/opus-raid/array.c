@@ -24,6 +24,7 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "array.h"
+#include "bitmap.h"
 #include "member.h"
 #include "metadata.h"
 #include "parallel.h"
@@ -106,7 +107,12 @@ static int coroutine_fn GRAPH_RDLOCK array_commit(OpusRaid *s,
         WITH_QEMU_LOCK_GUARD(&s->state_lock) {
             s->events++;
         }
-        now_failed = opus_metadata_write(s, active_slots(s));
+        /* First the bitmap, or it would be taken for out of date. */
+        now_failed = s->bitmap ? opus_bitmap_write_events(s, active_slots(s),
+                                                          s->events) : 0;
+        if (!now_failed) {
+            now_failed = opus_metadata_write(s, active_slots(s));
+        }
         if (!now_failed) {
             break;
         }
@@ -263,11 +269,13 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s)
     return ret;
 }
 
-/* Any thread. */
+/* Any thread. Before opus_array_idle_start() it does nothing. */
 static void arm_idle_timer(OpusRaid *s)
 {
-    timer_mod(s->idle_timer,
-              qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+    if (s->idle_timer) {
+        timer_mod(s->idle_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+    }
 }
 
 /* Called with meta_lock held. */
@@ -330,6 +338,11 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
         }
     }
     failed_slots = opus_metadata_write(s, lagging_slots);
+    if (s->bitmap && active_slots(s) & ~failed_slots) {
+        failed_slots |= opus_bitmap_write_changes(s, active_slots(s) &
+                                                     ~failed_slots);
+        arm_idle_timer(s);
+    }
     if (!failed_slots) {
         return 0;
     }
@@ -345,6 +358,7 @@ opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
         if (s->slots[slot]) {
             s->slots[slot]->slot = -1;
         }
+        s->rebuild_by_bitmap = m->state == RAID_MEMBER_STALE;
         raid_member_state_set(&m->state, RAID_MEMBER_REBUILDING);
         m->slot = slot;
         s->slots[slot] = m;
@@ -399,6 +413,18 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
     QEMU_LOCK_GUARD(&s->meta_lock);
     if (m->state != RAID_MEMBER_REBUILDING || s->state == RAID_ARRAY_FAILED) {
         return -EIO;
+    }
+    /* While it was not in sync its bitmap did not count, and may lack bits. */
+    if (s->bitmap) {
+        failed_slots = opus_bitmap_write_all(s, RAID_BIT(slot));
+        if (failed_slots) {
+            ret = array_update(s, failed_slots, "bitmap write", -EIO);
+        }
+        if (ret < 0 || m->state != RAID_MEMBER_REBUILDING) {
+            return -EIO;
+        }
+        failed_slots = 0;
+        arm_idle_timer(s);
     }
     state_before = s->state;
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
@@ -478,16 +504,55 @@ int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s)
     return mark_clean_locked(s);
 }
 
+int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
+{
+    OPUS_UNINITIALIZED FlushAll f;
+    RaidMask failed_slots = 0;
+    RaidMask slots;
+
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    if (!s->bitmap || s->state == RAID_ARRAY_FAILED) {
+        return 0;
+    }
+    slots = active_slots(s);
+    if (opus_bitmap_sweep_begin(s, lost_slots(s))) {
+        flush_all(s, &f);
+        for (unsigned i = 0; i < f.nr; i++) {
+            if (f.rets[i] < 0) {
+                failed_slots |= RAID_BIT(f.slots[i]);
+            }
+        }
+    }
+    if (!failed_slots) {
+        failed_slots = opus_bitmap_sweep_end(s, slots);
+    }
+    return failed_slots ? array_update(s, failed_slots, "flush or bitmap "
+                                       "write", -EIO) : 0;
+}
+
+static bool sweeps_help(OpusRaid *s)
+{
+    return s->bitmap && !opus_missing_slots(s) && opus_bitmap_has_bits(s);
+}
+
 static void coroutine_fn idle_check_co(void *opaque)
 {
     OpusRaid *s = opaque;
     BlockDriverState *bs = s->bs;
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
 
     WITH_GRAPH_RDLOCK_GUARD() {
-        opus_array_mark_clean(s);
+        if (s->bitmap && now >= s->bitmap->next_sweep_ms) {
+            opus_array_sweep(s);
+            s->bitmap->next_sweep_ms = now + opus_bitmap_sleep_ms(s);
+        }
+        if (s->idle) {
+            opus_array_mark_clean(s);
+        }
     }
     /* A failed array stays as it is. */
-    if (qatomic_read(&s->dirty) && opus_missing_slots(s) != ~(RaidMask)0) {
+    if (opus_missing_slots(s) != ~(RaidMask)0 &&
+        (qatomic_read(&s->dirty) || sweeps_help(s))) {
         arm_idle_timer(s);
     }
     bdrv_dec_in_flight(bs);
@@ -497,14 +562,15 @@ static void idle_timer_cb(void *opaque)
 {
     OpusRaid *s = opaque;
 
-    if (!qatomic_read(&s->dirty)) {
+    if (!qatomic_read(&s->dirty) && !sweeps_help(s)) {
         return;
     }
 
     /* First count, then look: whoever drains does it the other way round. */
     bdrv_inc_in_flight(s->bs);
-    if (qatomic_xchg(&s->wrote, false) || qatomic_read(&s->active_writes) ||
-        qatomic_read(&s->bs->quiesce_counter)) {
+    s->idle = !qatomic_xchg(&s->wrote, false) &&
+              !qatomic_read(&s->active_writes);
+    if ((!s->idle && !s->bitmap) || qatomic_read(&s->bs->quiesce_counter)) {
         arm_idle_timer(s);
         bdrv_dec_in_flight(s->bs);
         return;
@@ -517,6 +583,9 @@ void opus_array_idle_start(OpusRaid *s)
     GLOBAL_STATE_CODE();
     s->idle_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME,
                                   SCALE_MS, idle_timer_cb, s);
+    if (s->bitmap && opus_is_writable(s->bs)) {
+        arm_idle_timer(s);
+    }
 }
 
 void opus_array_idle_stop(OpusRaid *s)

@@ -70,7 +70,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s);
 
 /**
  * opus_array_rebuild_begin: give a slot to a member that is to be rebuilt
- * @m:    a spare
+ * @m:    a spare; or one that is stale and lacks what the bitmap names
  * @slot: one without a member in use
  *
  * Called while no request is in flight, because they know members by slot.
@@ -102,6 +102,17 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s);
  * the other members. Returns 0 or a negative errno.
  */
 int coroutine_fn GRAPH_RDLOCK opus_array_add_spare(OpusRaid *s, OpusMember *m);
+
+#define OPUS_SWEEPS_TO_CLEAR    2
+
+/**
+ * opus_array_sweep: clear bits of the bitmap that are no longer needed
+ *
+ * That takes OPUS_SWEEPS_TO_CLEAR after the last write. Does nothing without
+ * a bitmap.
+ * Returns 0, or -EIO when the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s);
 
 /*
  * The idle check marks an array clean that was not written to for a while. It

@@ -14,8 +14,10 @@
 #include "qemu/error-report.h"
 #include "qemu/uuid.h"
 #include "assembly.h"
+#include "bitmap.h"
 #include "member.h"
 #include "metadata.h"
+#include "recovery.h"
 #include "trace.h"
 #include <linux/raid/md_p.h>
 
@@ -115,9 +117,6 @@ static char *array_refusal_text(const RaidAssembly *a)
         return g_strdup("a reshape is in progress");
     case RAID_REFUSE_JOURNAL:
         return g_strdup("it has a journal device, which is not supported");
-    case RAID_REFUSE_BITMAP:
-        return g_strdup("it has a write-intent bitmap, which can't be kept "
-                        "up to date");
     case RAID_REFUSE_PPL:
         return g_strdup("it has a partial parity log, which can't be kept up "
                         "to date");
@@ -160,9 +159,6 @@ static const char *refusal_hint(RaidRefusal refusal)
     case RAID_REFUSE_REPLACEMENT:
     case RAID_REFUSE_UNKNOWN_FEATURE:
         return "Assemble the array with mdadm, and end its use there.\n";
-    case RAID_REFUSE_BITMAP:
-        return "Remove it with 'mdadm --grow --bitmap=none', or open the "
-               "array read-only.\n";
     case RAID_REFUSE_PPL:
         return "Remove it with 'mdadm --grow --consistency-policy=resync', "
                "or open the array read-only.\n";
@@ -263,17 +259,28 @@ static bool target_fits(const OpusRaid *s, const RaidAssembly *a,
            super->data_size_sectors >= fresh->size_sectors;
 }
 
+/* Does the bitmap still name all that a returning member lacks? */
+static bool bits_tell(const OpusRaid *s, const RaidAssembly *a,
+                      const OpusMember *m)
+{
+    return s->bitmap &&
+           raid_recover_readd(a, s->bitmap->bits.super.uuid, &m->super,
+                              m->slot,
+                              s->bitmap->bits.super.events_cleared);
+}
+
 /*
  * Go on with a rebuild of an earlier run, from its checkpoint. What was in
  * flight when the array was not closed cleanly may differ between its members,
- * on both sides of the checkpoint, so then it starts over; and likewise when
- * only some blocks below it were rebuilt.
+ * on both sides of the checkpoint, so then it starts over. A member that only
+ * gets what the bitmap names has no checkpoint; it starts over with that.
  */
-static void take_target(OpusRaid *s, const RaidAssembly *a,
+static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
                         const RaidCandidate *candidates)
 {
     s->rebuild_slot = -1;
     s->rebuild_checkpoint = 0;
+    s->rebuild_by_bitmap = false;
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
 
@@ -284,8 +291,11 @@ static void take_target(OpusRaid *s, const RaidAssembly *a,
         m->slot = md_super_role(&m->super);
         s->slots[m->slot] = m;
         s->rebuild_slot = m->slot;
-        if (a->resync_offset == MD_RESYNC_DONE &&
-            !(m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP)) {
+        if (m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP) {
+            s->rebuild_by_bitmap = bits_tell(s, a, m);
+            break;
+        }
+        if (a->resync_offset == MD_RESYNC_DONE) {
             uint64_t done = MIN(m->super.recovery_offset,
                                 m->super.size_sectors) * RAID_SECTOR_BYTES;
 
@@ -297,6 +307,7 @@ static void take_target(OpusRaid *s, const RaidAssembly *a,
 }
 
 static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
+                                      const RaidRecoverPlan *plan,
                                       const RaidCandidate *candidates)
 {
     memset(s->slots, 0, sizeof(s->slots));
@@ -320,12 +331,16 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     take_target(s, a, candidates);
 
     s->geom = a->geom;
-    s->state = a->state;
+    s->state = plan->state;
     s->events = a->events;
     s->resync_offset = a->resync_offset;
+    if (plan->what == RAID_RECOVERY_RESYNC &&
+        a->resync_offset == MD_RESYNC_DONE) {
+        s->resync_offset = plan->resync_start;
+    }
     s->super_dirty = false;
     s->dirty = false;
-    s->forced = a->forced;
+    s->forced = plan->forced;
     if (s->forced && raid_mask_count(a->missing_slots) == s->geom.nr_parity) {
         /*
          * No redundancy is left that could be wrong: what the members hold
@@ -343,6 +358,8 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     g_autofree RaidCandidate *candidates = g_new0(RaidCandidate,
                                                   s->nr_members);
     g_autofree RaidAssembly *a = g_new0(RaidAssembly, 1);
+    RaidRecoverPlan plan;
+    OpusBitmap *bitmap = NULL;
     RaidAssembleOptions options = {
         .policy = s->policy,
         .read_only = !writable,
@@ -354,24 +371,38 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     if (ret < 0) {
         return ret;
     }
-    if (!raid_assemble(candidates, s->nr_members, &options, a)) {
+    raid_assemble(candidates, s->nr_members, &options, a);
+    if (a->refusal == RAID_REFUSE_NONE || raid_recover_decides(a->refusal)) {
+        ret = opus_recover(s, !writable, a, &plan, &bitmap, errp);
+    }
+    if (a->refusal != RAID_REFUSE_NONE) {
         set_refusal(s, a, errp);
         return -EINVAL;
     }
+    if (ret < 0) {
+        return ret;
+    }
 
-    take_verdict(s, a, candidates);
+    opus_bitmap_free(s->bitmap);
+    s->bitmap = bitmap;
+    s->assembled_writable = writable;
+    take_verdict(s, a, &plan, candidates);
     trace_opus_raid_assemble(s->bs, raid_level_name(s->geom.level),
                              s->geom.nr_slots, s->geom.array_bytes,
                              raid_array_state_name(s->state), s->events,
                              a->missing_slots);
+    return 0;
+}
+
+void GRAPH_RDLOCK opus_announce(OpusRaid *s)
+{
     report_left_out(s);
     if (s->forced) {
-        unsigned missing = raid_mask_count(a->missing_slots);
+        unsigned missing = raid_mask_count(opus_missing_slots(s));
 
         warn_report("opus-raid node '%s': started by force: dirty, with %u "
                     "member(s) missing; data that was being written may be "
                     "wrong", bdrv_get_node_name(s->bs), missing);
         qapi_event_send_opus_raid_forced(bdrv_get_node_name(s->bs), missing);
     }
-    return 0;
 }

@@ -18,6 +18,9 @@
 int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
                                             Error **errp);
 
+/* Tell users what an array lacks that was just assembled for them. */
+void GRAPH_RDLOCK opus_announce(OpusRaid *s);
+
 /**
  * opus_parse_uuid: read a UUID as QEMU or as mdadm writes it
  * @text: 32 hexadecimal digits; '-' and ':' may stand between them

@@ -21,6 +21,7 @@
 #include "qapi/error.h"
 #include "qemu/bitops.h"
 #include "qemu/cutils.h"
+#include "qemu/memalign.h"
 #include "qemu/units.h"
 #include "qemu/uuid.h"
 #include <linux/raid/md_p.h>
@@ -29,6 +30,7 @@
 #include "new-member.h"
 #include "opus-raid.h"
 #include "trace.h"
+#include "util/raid/md-bitmap.h"
 
 #define DEFAULT_CHUNK_BYTES (512 * KiB)
 
@@ -37,6 +39,11 @@
 
 /* Data starts on a multiple of this. */
 #define DATA_ALIGN_BYTES    (1 * MiB)
+
+/* mdadm gives members of this size a bitmap if nobody objects. */
+#define BITMAP_FROM_BYTES   (100 * GiB)
+
+#define SUPER_OFFSET        4096
 #define DATA_OFFSET_MAX     (128 * MiB)
 
 typedef struct NewArray {
@@ -47,6 +54,8 @@ typedef struct NewArray {
     uint8_t uuid[16];
     uint64_t ctime;             /* seconds: one of an array's marks to mdadm */
     RaidGeometry geom;
+    bool has_bitmap;
+    MdBitmapSuper bitmap;
 } NewArray;
 
 static bool fill_level_params(const BlockdevCreateOptionsOpusRaid *opts,
@@ -156,6 +165,73 @@ static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
     return true;
 }
 
+/* Sectors from the bitmap to the data. */
+static uint32_t bitmap_room(const NewArray *a)
+{
+    return (a->data_offset - SUPER_OFFSET) / RAID_SECTOR_BYTES -
+           md_bitmap_default_offset(2, 0);
+}
+
+static bool choose_bitmap_chunk(NewArray *a, Error **errp)
+{
+    const BlockdevCreateOptionsOpusRaid *opts = a->opts;
+    uint64_t sync_sectors = md_bitmap_sync_sectors(&a->geom);
+    uint32_t room = bitmap_room(a);
+    uint32_t space = md_bitmap_default_space(a->members[0].data_bytes /
+                                             RAID_SECTOR_BYTES);
+    uint64_t chunk_bytes = opts->bitmap_chunk_size;
+
+    if (!opts->has_bitmap_chunk_size) {
+        chunk_bytes = md_bitmap_default_chunk(sync_sectors, MIN(room, space));
+    } else if (chunk_bytes < 4096 || chunk_bytes > UINT32_MAX ||
+               !is_power_of_2(chunk_bytes)) {
+        error_setg(errp, "'bitmap-chunk-size' must be a power of two from "
+                   "4 KiB to 2 GiB");
+        return false;
+    }
+    if (!chunk_bytes ||
+        md_bitmap_file_sectors(md_bitmap_nr_bits(sync_sectors, chunk_bytes)) >
+        room) {
+        error_setg(errp, "There is no room for the bitmap between superblock "
+                   "and data: use a larger 'bitmap-chunk-size' or "
+                   "'data-offset'");
+        return false;
+    }
+    a->bitmap.chunk_bytes = chunk_bytes;
+    a->bitmap.sectors_reserved = MIN(room, space);
+    return true;
+}
+
+static bool choose_policy(NewArray *a, Error **errp)
+{
+    const BlockdevCreateOptionsOpusRaid *opts = a->opts;
+    bool redundant = a->geom.level != RAID_LEVEL_0;
+
+    a->has_bitmap = redundant && a->geom.member_bytes >= BITMAP_FROM_BYTES;
+    if (opts->has_consistency_policy) {
+        a->has_bitmap = opts->consistency_policy ==
+                        OPUS_RAID_CONSISTENCY_POLICY_BITMAP;
+        if (!redundant) {
+            error_setg(errp, "'consistency-policy' does not apply to raid0");
+            return false;
+        }
+    }
+    if (opts->has_bitmap_chunk_size && !a->has_bitmap) {
+        error_setg(errp, "'bitmap-chunk-size' needs "
+                   "consistency-policy=bitmap");
+        return false;
+    }
+    if (!a->has_bitmap) {
+        return true;
+    }
+    a->bitmap = (MdBitmapSuper) {
+        .sync_size_sectors = md_bitmap_sync_sectors(&a->geom),
+        .daemon_sleep_seconds = MD_BITMAP_DEFAULT_SLEEP_SECONDS,
+    };
+    memcpy(a->bitmap.uuid, a->uuid, sizeof(a->bitmap.uuid));
+    return choose_bitmap_chunk(a, errp);
+}
+
 static bool choose_identity(NewArray *a, Error **errp)
 {
     const BlockdevCreateOptionsOpusRaid *opts = a->opts;
@@ -233,9 +309,28 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
     memcpy(super->set_uuid, a->uuid, sizeof(super->set_uuid));
     memcpy(super->device_uuid, device_uuid.data, sizeof(super->device_uuid));
     pstrcpy(super->set_name, sizeof(super->set_name), opts->name ?: "");
+    if (a->has_bitmap) {
+        super->feature_map |= MD_FEATURE_BITMAP_OFFSET;
+        super->bitmap_offset_sectors = md_bitmap_default_offset(2, 0);
+    }
     for (unsigned i = 0; i < NEW_SUPER_MAX_DEV; i++) {
         super->roles[i] = i < a->nr ? i : MD_ROLE_SPARE;
     }
+}
+
+/* The bits behind it are zero already. */
+static int coroutine_fn write_bitmap(const NewArray *a, unsigned slot)
+{
+    const OpusNewMember *m = &a->members[slot];
+    void *buf = qemu_blockalign0(blk_bs(m->blk), RAID_SECTOR_BYTES);
+    int ret;
+
+    md_bitmap_super_encode(&a->bitmap, buf);
+    ret = blk_co_pwrite(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
+                        md_bitmap_default_offset(2, 0), RAID_SECTOR_BYTES,
+                        buf, BDRV_REQ_FUA);
+    qemu_vfree(buf);
+    return ret;
 }
 
 static int coroutine_fn write_super(const NewArray *a, unsigned slot)
@@ -256,7 +351,7 @@ static int coroutine_fn create_array(NewArray *a, Error **errp)
 
     if (!fill_level_params(a->opts, &params, errp) ||
         !choose_identity(a, errp) || !open_members(a, errp) ||
-        !choose_sizes(a, &params, errp)) {
+        !choose_sizes(a, &params, errp) || !choose_policy(a, errp)) {
         return -EINVAL;
     }
     for (unsigned i = 0; i < a->nr && !a->opts->force; i++) {
@@ -271,6 +366,14 @@ static int coroutine_fn create_array(NewArray *a, Error **errp)
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Cannot zero member '%s'",
                              a->members[i].name);
+            return ret;
+        }
+    }
+    for (unsigned i = 0; i < a->nr && a->has_bitmap; i++) {
+        ret = write_bitmap(a, i);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Cannot write the bitmap of member "
+                             "'%s'", a->members[i].name);
             return ret;
         }
     }

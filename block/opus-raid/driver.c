@@ -19,6 +19,7 @@
 #include "qemu/option.h"
 #include "array.h"
 #include "assembly.h"
+#include "bitmap.h"
 #include "control.h"
 #include "driver.h"
 #include "info.h"
@@ -99,11 +100,15 @@ static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
     return ret;
 }
 
+/* Nothing is written for now: leave a clean array with an empty bitmap. */
 static int coroutine_fn GRAPH_RDLOCK mark_clean_co(OpusRaid *s, void *opaque,
                                                    Error **errp)
 {
     int ret = opus_array_mark_clean(s);
 
+    for (unsigned i = 0; i < OPUS_SWEEPS_TO_CLEAR && ret == 0; i++) {
+        ret = opus_array_sweep(s);
+    }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Cannot mark array '%s' clean",
                          bdrv_get_node_name(s->bs));
@@ -114,7 +119,12 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_co(OpusRaid *s, void *opaque,
 static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, void *opaque,
                                                  Error **errp)
 {
-    return opus_assemble(s, opus_is_writable(s->bs), errp);
+    int ret = opus_assemble(s, opus_is_writable(s->bs), errp);
+
+    if (ret == 0) {
+        opus_announce(s);
+    }
+    return ret;
 }
 
 bool opus_is_array(const BlockDriverState *bs)
@@ -198,6 +208,7 @@ static void free_array(OpusRaid *s)
         bdrv_unref_child(s->bs, s->members[i].child);
     }
     bdrv_graph_wrunlock();
+    opus_bitmap_free(s->bitmap);
     qemu_mutex_destroy(&s->state_lock);
     g_free(s->members);
     g_free(s->want_uuid);
@@ -296,6 +307,7 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
                    "was opened", bdrv_get_node_name(s->bs));
         ret = -EINVAL;
     }
+    opus_bitmap_free(probe->bitmap);
     return ret;
 }
 
@@ -364,7 +376,9 @@ static void opus_reopen_commit_post(BDRVReopenState *state)
     Error *err = NULL;
 
     if (opus_is_writable(state->bs) &&
-        opus_control_run(s, start_writing_co, NULL, &err) < 0) {
+        ((!s->assembled_writable &&
+          opus_control_run(s, assemble_co, NULL, &err) < 0) ||
+         opus_control_run(s, start_writing_co, NULL, &err) < 0)) {
         error_report_err(err);
     }
     opus_rebuild_look(s);
@@ -402,7 +416,11 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
     OpusRaid *s = bs->opaque;
     bool writable = bs->open_flags & BDRV_O_RDWR;
 
-    if (opus_assemble(s, writable, errp) == 0 && writable) {
+    if (opus_assemble(s, writable, errp) < 0) {
+        return;
+    }
+    opus_announce(s);
+    if (writable) {
         start_writing_co(s, NULL, errp);
         opus_rebuild_look(s);
     }

@@ -10,6 +10,7 @@
 #include "block/block-io.h"
 #include "qemu/lockable.h"
 #include "assembly.h"
+#include "bitmap.h"
 #include "info.h"
 #include "member.h"
 
@@ -90,6 +91,15 @@ static const MdSuper *any_super(const OpusRaid *s)
     g_assert_not_reached();
 }
 
+static OpusRaidBitmapInfo *bitmap_info(OpusRaid *s)
+{
+    OpusRaidBitmapInfo *info = g_new0(OpusRaidBitmapInfo, 1);
+
+    info->chunk_size = s->bitmap->bits.super.chunk_bytes;
+    opus_bitmap_counts(s, &info->chunks, &info->dirty_chunks);
+    return info;
+}
+
 OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
 {
     OpusRaid *s = bs->opaque;
@@ -114,6 +124,11 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     info->state = (OpusRaidArrayState)s->state;
     info->dirty = qatomic_read(&s->shown_dirty);
     info->events = s->events;
+    info->has_consistency_policy = s->geom.level != RAID_LEVEL_0;
+    if (s->bitmap) {
+        info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_BITMAP;
+        info->bitmap = bitmap_info(s);
+    }
     info->members = members_info(s);
     return info;
 }

@@ -15,6 +15,7 @@
 #include "qemu/osdep.h"
 #include "block/block-io.h"
 #include "array.h"
+#include "intent.h"
 #include "io.h"
 #include "member.h"
 #include "mirror.h"
@@ -313,7 +314,7 @@ opus_co_pwritev_part(BlockDriverState *bs, int64_t offset, int64_t bytes,
         return req.ret;
     }
 
-    ret = opus_array_write_begin(s);
+    ret = opus_intent_begin(s, offset, bytes);
     if (ret < 0) {
         return ret;
     }
@@ -322,6 +323,6 @@ opus_co_pwritev_part(BlockDriverState *bs, int64_t offset, int64_t bytes,
     opus_parallel(raid_has_parity(&s->geom) ? write_stripe_task
                                             : write_mirror_task,
                   &req, nr, MAX_PIECES);
-    opus_array_write_end(s);
+    opus_intent_end(s, offset, bytes, req.ret);
     return req.ret;
 }

@@ -21,6 +21,7 @@
 #include "control.h"
 #include "job-rebuild.h"
 #include "member.h"
+#include "membership.h"
 #include "rebuild.h"
 
 /* Work that may have to be done again after a crash. */
@@ -48,15 +49,28 @@ static int coroutine_fn GRAPH_RDLOCK job_step(RebuildJob *r, uint64_t *bytes)
     return ret;
 }
 
+/* How far it is; what need not be rebuilt counts, too. */
+static void show_progress(RebuildJob *r, uint64_t *shown)
+{
+    uint64_t done = MIN(qatomic_read(&r->s->rebuild_done),
+                        r->s->geom.member_bytes);
+
+    if (done > *shown) {
+        job_progress_update(&r->common.job, done - *shown);
+        *shown = done;
+    }
+}
+
 static int coroutine_fn rebuild_run(Job *job, Error **errp)
 {
     RebuildJob *r = container_of(job, RebuildJob, common.job);
     OpusRaid *s = r->s;
+    uint64_t shown = 0;
     uint64_t bytes = 0;
     int ret;
 
     job_progress_set_remaining(job, s->geom.member_bytes);
-    job_progress_update(job, qatomic_read(&s->rebuild_done));
+    show_progress(r, &shown);
     r->next_checkpoint_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
                             CHECKPOINT_MS;
     do {
@@ -67,7 +81,7 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
         WITH_GRAPH_RDLOCK_GUARD() {
             ret = job_step(r, &bytes);
         }
-        job_progress_update(job, bytes);
+        show_progress(r, &shown);
         block_job_ratelimit_processed_bytes(&r->common, bytes);
     } while (ret == 0 && bytes);
 
@@ -122,6 +136,17 @@ static bool find_spare(OpusRaid *s, OpusMember **spare, unsigned *slot)
 
     if (!missing_slots || s->state != RAID_ARRAY_DEGRADED) {
         return false;
+    }
+    /* The least work first. */
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        OpusMember *m = &s->members[i];
+
+        if (m->state == RAID_MEMBER_STALE &&
+            opus_member_can_return(s, &m->super)) {
+            *spare = m;
+            *slot = md_super_role(&m->super);
+            return true;
+        }
     }
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];

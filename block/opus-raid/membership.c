@@ -17,7 +17,9 @@
 #include "qemu/lockable.h"
 #include "qemu/uuid.h"
 #include <linux/raid/md_p.h>
+#include "util/raid/recover.h"
 #include "array.h"
+#include "bitmap.h"
 #include "control.h"
 #include "driver.h"
 #include "member.h"
@@ -26,6 +28,25 @@
 
 /* Zeroed at the start of a new member, even where data start before. */
 #define WIPE_BYTES  (1024 * 1024)
+
+bool opus_member_can_return(OpusRaid *s, const MdSuper *super)
+{
+    g_autofree RaidAssembly *a = g_new0(RaidAssembly, 1);
+    uint64_t events_cleared;
+
+    if (!s->bitmap) {
+        return false;
+    }
+    WITH_QEMU_LOCK_GUARD(&s->bitmap->lock) {
+        events_cleared = s->bitmap->bits.super.events_cleared;
+    }
+    a->geom = s->geom;
+    a->events = s->events;
+    a->missing_slots = opus_missing_slots(s);
+    return md_super_role(super) < s->geom.nr_slots &&
+           raid_recover_readd(a, s->bitmap->bits.super.uuid, super,
+                              md_super_role(super), events_cleared);
+}
 
 static const OpusMember *any_in_sync(const OpusRaid *s)
 {
@@ -81,7 +102,7 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
         return false;
     }
     *super = model->super;
-    super->feature_map = 0;
+    super->feature_map = s->bitmap ? MD_FEATURE_BITMAP_OFFSET : 0;
     super->recovery_offset = 0;
     super->cnt_corrected_read = 0;
     super->devflags = 0;
@@ -111,6 +132,13 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
     }
     m->data_bytes = QEMU_ALIGN_DOWN(end - model->data_off, RAID_SECTOR_BYTES);
     super->data_size_sectors = m->data_bytes / RAID_SECTOR_BYTES;
+    if (s->bitmap &&
+        md_bitmap_check_room(super, m->device_bytes,
+                             s->bitmap->bits.nr_bits) != MD_BITMAP_OK) {
+        error_setg(errp, "Member '%s' has no room for the array's bitmap",
+                   m->name);
+        return false;
+    }
     return true;
 }
 
@@ -118,8 +146,16 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
 typedef struct Addition {
     BlockDriverState *bs;
     bool force;
+    bool returns;               /* it was here before, and lacks but little */
     MdSuper super;
 } Addition;
+
+static bool coroutine_fn find_returning(OpusRaid *s, const OpusNewMember *m,
+                                        Addition *add)
+{
+    return opus_new_member_find_super(m, &add->super) &&
+           opus_member_can_return(s, &add->super);
+}
 
 static int coroutine_fn prepare_co(OpusRaid *s, void *opaque, Error **errp)
 {
@@ -130,7 +166,10 @@ static int coroutine_fn prepare_co(OpusRaid *s, void *opaque, Error **errp)
     if (!opus_new_member_open(&m, add->bs, errp)) {
         return ret;
     }
-    if (fill_super(s, &m, &add->super, errp)) {
+    if (find_returning(s, &m, add)) {
+        add->returns = true;
+        ret = 0;
+    } else if (fill_super(s, &m, &add->super, errp)) {
         ret = add->force ? 0 : opus_new_member_check_empty(&m, errp);
         if (ret == 0) {
             ret = opus_new_member_wipe(&m,
@@ -223,7 +262,7 @@ static bool attach(OpusRaid *s, Addition *add, Error **errp)
     m = &s->members[s->nr_members++];
     m->child = child;
     m->slot = -1;
-    m->state = RAID_MEMBER_SPARE;
+    m->state = add->returns ? RAID_MEMBER_STALE : RAID_MEMBER_SPARE;
     m->super = add->super;
     m->data_off = m->super.data_offset_sectors * RAID_SECTOR_BYTES;
     m->super_off = m->super.super_offset_sectors * RAID_SECTOR_BYTES;
@@ -291,7 +330,7 @@ bool opus_member_add(OpusRaid *s, const char *name, bool force, Error **errp)
     bdrv_drained_begin(s->bs);
     ok = opus_control_run_unlocked(s, prepare_co, add, errp) == 0 &&
          attach(s, add, errp);
-    if (ok && opus_control_run(s, add_spare_co, NULL, errp) < 0) {
+    if (ok && !add->returns && opus_control_run(s, add_spare_co, NULL, errp) < 0) {
         detach(s, &s->members[s->nr_members - 1]);
         ok = false;
     }

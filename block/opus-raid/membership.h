@@ -10,6 +10,15 @@
 #include "opus-raid.h"
 
 /**
+ * opus_member_can_return: does the bitmap name all that a member lacks?
+ * @super: its superblock
+ *
+ * It was of this array, its slot is missing, and it saw the last time that bits
+ * were cleared. Main loop.
+ */
+bool opus_member_can_return(OpusRaid *s, const MdSuper *super);
+
+/**
  * opus_member_add: make the node @name a spare
  * @force: even if it holds data
  */

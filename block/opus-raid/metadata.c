@@ -121,6 +121,10 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
         super->feature_map |= MD_FEATURE_RECOVERY_OFFSET;
         super->feature_map &= ~MD_FEATURE_RECOVERY_BITMAP;
         super->recovery_offset = s->rebuild_checkpoint / RAID_SECTOR_BYTES;
+        if (s->rebuild_by_bitmap) {
+            super->feature_map |= MD_FEATURE_RECOVERY_BITMAP;
+            super->recovery_offset = 0;
+        }
     } else if (super->feature_map & MD_FEATURE_RECOVERY_OFFSET) {
         super->feature_map &= ~(MD_FEATURE_RECOVERY_OFFSET |
                                 MD_FEATURE_RECOVERY_BITMAP);

@@ -107,6 +107,25 @@ int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
     return ret;
 }
 
+bool coroutine_fn opus_new_member_find_super(const OpusNewMember *m,
+                                             MdSuper *super)
+{
+    void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
+    bool found = false;
+
+    for (unsigned minor = 0; minor <= 2 && !found; minor++) {
+        uint64_t off = md_super_offset(minor, m->device_bytes);
+
+        found = off < m->device_bytes &&
+                m->device_bytes - off >= MD_SUPER_MAX_BYTES &&
+                blk_co_pread(m->blk, off, MD_SUPER_MAX_BYTES, buf, 0) >= 0 &&
+                md_super_decode(buf, MD_SUPER_MAX_BYTES, minor,
+                                m->device_bytes, super) == MD_SUPER_OK;
+    }
+    qemu_vfree(buf);
+    return found;
+}
+
 /*
  * Old superblocks must not outlive the array: one at the end (1.0) would be
  * found as well as ours.

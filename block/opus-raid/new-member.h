@@ -29,6 +29,10 @@ void coroutine_fn opus_new_member_close(OpusNewMember *m);
 int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
                                              Error **errp);
 
+/* Does it have a superblock? Then it is in @super. */
+bool coroutine_fn opus_new_member_find_super(const OpusNewMember *m,
+                                             MdSuper *super);
+
 /**
  * opus_new_member_wipe: zero what is before the data area, and old metadata
  * @wipe_data: zero the data area, too

@@ -7,9 +7,10 @@
  *
  *     driver, qmp, create, membership, job-rebuild
  *       io, zeroes, rebuild       one guest request; a step of a rebuild
+ *         intent                  what is durable before a write begins
  *         stripe, mirror          one stripe or chunk of it
  *           array                 states, members that fail, dirty and clean
- *             metadata            superblocks on the members
+ *             metadata, bitmap    superblocks and bitmaps on the members
  *               member            I/O to one child
  *     parallel, bounce, stripe-lock, stats: leaves, called from all of these
  *
@@ -56,6 +57,8 @@ typedef struct OpusMember {
     uint64_t corrected_reads;
 } OpusMember;
 
+typedef struct OpusBitmap OpusBitmap;
+
 typedef struct OpusRaid {
     /* Constant after open */
     BlockDriverState *bs;
@@ -69,6 +72,7 @@ typedef struct OpusRaid {
     uint32_t read_error_limit;
     uint64_t rebuild_speed;     /* bytes per second; 0: no limit */
     bool forced;                /* started dirty and degraded */
+    bool assembled_writable;    /* what is written first was looked for */
 
     /*
      * The view that requests work by. Atomic; slots are only ever added to
@@ -93,6 +97,7 @@ typedef struct OpusRaid {
      * failed; UINT64_MAX once it is in sync.
      */
     uint64_t rebuild_done;
+    bool rebuild_by_bitmap;     /* only what the bitmap names; as the slot */
     uint64_t rebuild_checkpoint;    /* member bytes; under meta_lock */
 
     /* Main loop only */
@@ -100,6 +105,9 @@ typedef struct OpusRaid {
     struct BlockJob *rebuild_job;   /* or NULL */
     QEMUTimer *rebuild_retry;       /* looks again, a little later */
     bool rebuild_starting;
+
+    /* Changes only while no request is in flight. NULL: it keeps none. */
+    OpusBitmap *bitmap;
 
     /*
      * meta_lock is held across superblock writes; state_lock is for those who
@@ -120,6 +128,7 @@ typedef struct OpusRaid {
     bool wrote;                 /* atomic: a write since the last idle check */
     uint64_t active_writes;     /* atomic */
     QEMUTimer *idle_timer;      /* in the main loop's AioContext */
+    bool idle;                  /* main loop only: no write for a while */
 
     OpusStripeLocks stripe_locks;
     OpusStats stats;
@@ -143,6 +152,12 @@ static inline RaidMask opus_missing_at(OpusRaid *s, uint64_t member_off)
         missing_slots &= ~RAID_BIT(s->rebuild_slot);
     }
     return missing_slots;
+}
+
+/* Slots whose members are written to in some place at least. */
+static inline RaidMask opus_written_slots(OpusRaid *s)
+{
+    return raid_mask_first(s->geom.nr_slots) & ~opus_missing_at(s, 0);
 }
 
 static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)

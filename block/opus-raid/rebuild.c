@@ -16,6 +16,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/units.h"
+#include "bitmap.h"
 #include "mirror.h"
 #include "parallel.h"
 #include "rebuild.h"
@@ -62,6 +63,18 @@ static bool chunk_key(const OpusRaid *s, uint64_t chunk, uint64_t *key)
     return true;
 }
 
+/*
+ * Does the target lack the chunk? With the locks held, for who writes there
+ * sets the bit before he locks.
+ */
+static bool chunk_is_needed(OpusRaid *s, uint64_t sync_off, uint64_t bytes)
+{
+    return !s->rebuild_by_bitmap ||
+           opus_bitmap_names(s, sync_off / RAID_SECTOR_BYTES,
+                             DIV_ROUND_UP(sync_off + bytes,
+                                          RAID_SECTOR_BYTES));
+}
+
 static void coroutine_fn GRAPH_RDLOCK step_task(void *opaque, unsigned i)
 {
     Step *step = opaque;
@@ -77,10 +90,14 @@ static void coroutine_fn GRAPH_RDLOCK step_task(void *opaque, unsigned i)
 
     step->rets[i] = 0;
     if (raid_has_parity(&s->geom)) {
-        step->rets[i] = opus_stripe_rebuild(s, chunk, loc.slot);
+        if (chunk_is_needed(s, loc.member_off, bytes)) {
+            step->rets[i] = opus_stripe_rebuild(s, chunk, loc.slot);
+        }
     } else if (raid_unmap(&s->geom, loc, &array_off) == RAID_USE_DATA) {
         bytes = MIN(bytes, s->geom.array_bytes - array_off);
-        step->rets[i] = opus_mirror_rebuild(s, array_off, bytes, loc);
+        if (chunk_is_needed(s, array_off, bytes)) {
+            step->rets[i] = opus_mirror_rebuild(s, array_off, bytes, loc);
+        }
     }
 }
 
@@ -113,7 +130,10 @@ static unsigned coroutine_fn lock_step(const Step *step,
 
 int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, uint64_t *bytes)
 {
-    uint64_t done = qatomic_read(&s->rebuild_done);
+    bool skip = s->rebuild_by_bitmap && s->geom.level != RAID_LEVEL_10 &&
+                opus_rebuild_is_active(s);
+    uint64_t done = skip ? opus_bitmap_skip(s, &s->rebuild_done)
+                         : qatomic_read(&s->rebuild_done);
     uint64_t left = s->geom.member_bytes - done;
     uint64_t chunks = DIV_ROUND_UP(left, s->geom.chunk_bytes);
     uint64_t wish = MIN(MAX(STEP_BYTES >> s->geom.chunk_shift, 1),

@@ -16,6 +16,7 @@
 #include "qemu/osdep.h"
 #include "block/block-io.h"
 #include "array.h"
+#include "intent.h"
 #include "io.h"
 #include "member.h"
 #include "mirror.h"
@@ -177,13 +178,13 @@ zero_redundant(OpusRaid *s, uint64_t offset, uint64_t bytes,
     if (raid_has_parity(&s->geom) && !is_whole_stripes(s, offset, bytes)) {
         return -ENOTSUP;
     }
-    ret = opus_array_write_begin(s);
+    ret = opus_intent_begin(s, offset, bytes);
     if (ret < 0) {
         return ret;
     }
     ret = raid_has_parity(&s->geom) ? zero_stripes(s, offset, bytes, flags)
                                     : zero_mirrors(s, offset, bytes, flags);
-    opus_array_write_end(s);
+    opus_intent_end(s, offset, bytes, ret);
     return ret;
 }
 

@@ -3,6 +3,7 @@
 """What else md arrays may have: opus-raid serves them right, or refuses them
 by name and leaves every byte as it was.
 """
+import re
 import shlex
 
 import opus
@@ -63,11 +64,53 @@ def served(run, array, reference, without=()):
     return seen
 
 
+def set_bits(run, array):
+    """Bits that are set, by mdadm's own account of each member's bitmap."""
+    said = array.in_guest(
+        run.guest, 'for loop in "${loops[@]}"; do\n'
+                   'mdadm --examine-bitmap "$loop" 2>&1\ndone')['said']
+    return [int(n) for n in re.findall(r'chunks\), (\d+) dirty', said)]
+
+
 def with_bitmap(run):
+    """Kept by both; what one's member missed, the other's bits name."""
+    for shape in (RAID1, RAID5):
+        with run.array(shape) as array:
+            n = shape.members
+            reference = create(run, array, mdadm_create(
+                shape, n, bitmap='internal', **{'bitmap-chunk': '64K'}))
+            assert opus.info(array)['consistency-policy'] == 'bitmap'
+            served(run, array, reference)
+            assert set_bits(run, array) == [0] * n
+
+            # md's member comes back after writes of ours ...
+            opus.write_batches(array, random_batches(
+                'ours', len(reference), 64 << 10), reference, without=(1,))
+            assert set_bits(run, array)[0] > 0
+            seen = array.in_guest(
+                run.guest,
+                'assemble --run\n'
+                'mdadm --manage "$md" --re-add "${loops[1]}" 2>&1\n'
+                'wait_until is_quiet 0\nchecksum\ncheck\nwords\nstop')
+            assert 're-added' in seen['said'], seen['said']
+            assert seen['sha256'] == sha256(reference), seen['said']
+            assert seen['mismatch_cnt'] == 0, seen['said']
+
+
+def bitmap_from_opus(run):
+    """Made by opus-raid: md keeps it, and after a crash resyncs by it."""
     with run.array(RAID5) as array:
-        reference = create(run, array, mdadm_create(
-            RAID5, 4, bitmap='internal'))
-        refused(run, array, 'BITMAP', reference)
+        opus.create(array, **{'consistency-policy': 'bitmap',
+                              'bitmap-chunk-size': 65536})
+        seen = array.in_guest(
+            run.guest,
+            f'assemble\nfill {shlex.quote(run.pattern.path)}\nchecksum\n'
+            'words\nstop')
+        reference = run.pattern.start(seen['size'])
+        assert seen['sha256'] == sha256(reference), seen['said']
+        assert 'Intent Bitmap : Internal' in seen['said'], seen['said']
+        served(run, array, reference)
+        assert set_bits(run, array) == [0] * 4
 
 
 def with_ppl(run):
@@ -237,7 +280,8 @@ def with_write_mostly(run):
 
 
 SCENARIOS = {
-    'a write-intent bitmap is read only': with_bitmap,
+    'a write-intent bitmap is kept': with_bitmap,
+    'a write-intent bitmap of opus-raid is kept by md': bitmap_from_opus,
     'a partial parity log is read only': with_ppl,
     'a journal device is refused': with_journal,
     'recorded bad blocks are refused': with_bad_blocks,

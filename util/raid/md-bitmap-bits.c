@@ -176,7 +176,7 @@ void md_bitmap_load(MdBitmap *bm, const void *image, bool needed, bool durable)
         }
     }
     for (uint32_t block = 0; block < bm->nr_blocks && durable; block++) {
-        bm->blocks[block].flags &= ~BLOCK_URGENT;
+        bm->blocks[block].flags = 0;
     }
 }
 

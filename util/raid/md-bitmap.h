@@ -214,7 +214,8 @@ void md_bitmap_init(MdBitmap *bm, const MdBitmapSuper *super,
  * @image:   whole blocks; the superblock in it is not looked at
  * @needed:  these bits have to be resynced before they may be cleared: the
  *           array is not clean
- * @durable: every member in use holds exactly these bits
+ * @durable: every member in use holds exactly these bits; then no block needs
+ *           to be written
  */
 void md_bitmap_load(MdBitmap *bm, const void *image, bool needed,
                     bool durable);

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Recovery: what bitmaps say of an array that is being assembled
+ *
+ * Owns: reading them, and making one of them that the array then keeps.
+ * Must not know: what follows from it; util/raid/recover.c does.
+ * Threads: main loop, before the first request or while drained.
+ * Invariants: P4, I13 (a bitmap that reaches into data is not believed).
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "qemu/memalign.h"
+#include "bitmap.h"
+#include "member.h"
+#include "recovery.h"
+
+/* More would be a hostile superblock's doing, and cost 5 bytes a bit. */
+#define MAX_BITS    (UINT64_C(1) << 26)
+
+/* The bitmaps of all members, read one after the other. */
+typedef struct Bitmaps {
+    OpusRaid *s;
+    const RaidAssembly *a;
+    uint64_t sync_sectors;
+    MdBitmapSuper super;        /* the one to go on with */
+    bool have_super;
+    RaidMask good_slots;        /* whose bitmaps are merged */
+    void *merged;
+    bool differ;                /* or one of them is missing */
+} Bitmaps;
+
+static OpusMember *member_in(const Bitmaps *r, unsigned slot)
+{
+    return &r->s->members[r->a->slots[slot]];
+}
+
+static int64_t bitmap_off(const OpusMember *m)
+{
+    return ((int64_t)m->super.super_offset_sectors +
+            m->super.bitmap_offset_sectors) * RAID_SECTOR_BYTES;
+}
+
+static size_t image_bytes(uint64_t nr_bits)
+{
+    return QEMU_ALIGN_UP(md_bitmap_file_sectors(nr_bits) * RAID_SECTOR_BYTES,
+                         MD_BITMAP_BLOCK_BYTES);
+}
+
+/* Is there one on the member that makes sense at all? */
+static MdBitmapError coroutine_fn GRAPH_RDLOCK
+read_super(const Bitmaps *r, OpusMember *m, MdBitmapSuper *super)
+{
+    int64_t device_bytes = bdrv_co_getlength(m->child->bs);
+    g_autofree uint8_t *buf = g_malloc(RAID_SECTOR_BYTES);
+    MdBitmapError err;
+    uint64_t nr_bits;
+
+    if (device_bytes < 0 || bitmap_off(m) < 0 ||
+        bdrv_co_pread(m->child, bitmap_off(m), RAID_SECTOR_BYTES, buf, 0) < 0) {
+        return MD_BITMAP_NONE;
+    }
+    err = md_bitmap_super_decode(buf, super);
+    if (err != MD_BITMAP_OK) {
+        return err;
+    }
+    nr_bits = md_bitmap_nr_bits(r->sync_sectors, super->chunk_bytes);
+    if (nr_bits > MAX_BITS) {
+        return MD_BITMAP_BAD_CHUNK;
+    }
+    return md_bitmap_check_room(&m->super, device_bytes, nr_bits);
+}
+
+/* Take the bits of a current bitmap; false when they can't be read. */
+static bool coroutine_fn GRAPH_RDLOCK
+merge_bits(Bitmaps *r, OpusMember *m)
+{
+    uint64_t nr_bits = md_bitmap_nr_bits(r->sync_sectors,
+                                         r->super.chunk_bytes);
+    size_t bytes = image_bytes(nr_bits);
+    size_t used = md_bitmap_file_sectors(nr_bits) * RAID_SECTOR_BYTES;
+    void *image = qemu_try_blockalign0(m->child->bs, bytes);
+
+    if (!image || bdrv_co_pread(m->child, bitmap_off(m), used, image, 0) < 0) {
+        qemu_vfree(image);
+        return false;
+    }
+    if (r->merged) {
+        r->differ |= md_bitmap_merge(r->merged, image, nr_bits);
+        qemu_vfree(image);
+    } else {
+        r->merged = image;
+    }
+    return true;
+}
+
+/*
+ * A bitmap that is not current still tells which chunk size was chosen. Those
+ * that are current agree, or somebody has tampered with one.
+ */
+static void coroutine_fn GRAPH_RDLOCK read_bitmap(Bitmaps *r, unsigned slot)
+{
+    OpusMember *m = member_in(r, slot);
+    const MdSuper *fresh = &r->s->members[r->a->freshest].super;
+    MdBitmapSuper super;
+    MdBitmapError err = read_super(r, m, &super);
+    bool first = !r->good_slots;
+
+    if (err == MD_BITMAP_OK) {
+        err = md_bitmap_judge(&super, fresh->set_uuid, r->sync_sectors,
+                              r->a->events);
+        if (!r->have_super || (err == MD_BITMAP_OK && first)) {
+            r->super = super;
+            r->have_super = true;
+        }
+    }
+    if (err == MD_BITMAP_OK && super.chunk_bytes != r->super.chunk_bytes) {
+        err = MD_BITMAP_BAD_CHUNK;
+    }
+    if (err == MD_BITMAP_OK && merge_bits(r, m)) {
+        r->good_slots |= RAID_BIT(slot);
+        r->super.events_cleared = MAX(r->super.events_cleared,
+                                      super.events_cleared);
+        return;
+    }
+    r->differ = true;
+    warn_report("opus-raid node '%s': the bitmap of member '%s' is not used: "
+                "%s", bdrv_get_node_name(r->s->bs), opus_member_name(m),
+                err == MD_BITMAP_OK ? "it can't be read"
+                                    : md_bitmap_error_text(err));
+}
+
+/* Where no member tells, the smallest chunk that mdadm would take and fits. */
+static bool coroutine_fn GRAPH_RDLOCK default_super(Bitmaps *r)
+{
+    uint64_t chunk_bytes = MD_BITMAP_DEFAULT_CHUNK_BYTES;
+
+    for (unsigned slot = 0; slot < r->a->geom.nr_slots; slot++) {
+        OpusMember *m;
+        int64_t device_bytes;
+
+        if (r->a->slots[slot] < 0) {
+            continue;
+        }
+        m = member_in(r, slot);
+        device_bytes = MAX(bdrv_co_getlength(m->child->bs), 0);
+        while (md_bitmap_check_room(&m->super, device_bytes,
+                   md_bitmap_nr_bits(r->sync_sectors, chunk_bytes)) !=
+               MD_BITMAP_OK) {
+            chunk_bytes *= 2;
+            if (chunk_bytes > UINT32_MAX) {
+                return false;
+            }
+        }
+    }
+    r->super = (MdBitmapSuper) {
+        .chunk_bytes = chunk_bytes,
+        .daemon_sleep_seconds = MD_BITMAP_DEFAULT_SLEEP_SECONDS,
+    };
+    memcpy(r->super.uuid, r->s->members[r->a->freshest].super.set_uuid,
+           sizeof(r->super.uuid));
+    return true;
+}
+
+static int coroutine_fn GRAPH_RDLOCK
+make_bitmap(Bitmaps *r, const RaidRecoverPlan *plan, OpusBitmap **bitmap,
+            Error **errp)
+{
+    const char *node = bdrv_get_node_name(r->s->bs);
+    OpusBitmap *b;
+
+    if (!r->have_super && !default_super(r)) {
+        error_setg(errp, "Array '%s' should have a write-intent bitmap, but "
+                   "its members have no room for one", node);
+        error_append_hint(errp, "Let md repair it: 'mdadm --grow "
+                          "--bitmap=none' removes it.\n");
+        return -EINVAL;
+    }
+    r->super.state = 0;
+    r->super.events = r->a->events;
+    if (!r->good_slots) {
+        r->super.events_cleared = r->a->events;
+    }
+    b = opus_bitmap_new(&r->super, r->sync_sectors);
+    if (!b) {
+        error_setg(errp, "Out of memory for the bitmap of array '%s'", node);
+        return -ENOMEM;
+    }
+    if (plan->merge_slots) {
+        md_bitmap_load(&b->bits, r->merged, !plan->clean_bitmap, !r->differ);
+    } else {
+        md_bitmap_set_all(&b->bits, !plan->clean_bitmap);
+    }
+    *bitmap = b;
+    return 0;
+}
+
+/*
+ * Do members in sync agree on what the array keeps? One that is an update
+ * behind may not know yet; what is new was put there before any superblock was
+ * written, so it is told now.
+ */
+static bool check_same_intent(OpusRaid *s, RaidAssembly *a)
+{
+    const MdSuper *fresh = &s->members[a->freshest].super;
+
+    for (unsigned slot = 0; slot < a->geom.nr_slots; slot++) {
+        MdSuper *super;
+
+        if (a->slots[slot] < 0) {
+            continue;
+        }
+        super = &s->members[a->slots[slot]].super;
+        if (raid_intent_of(super->feature_map) ==
+            raid_intent_of(fresh->feature_map)) {
+            continue;
+        }
+        if (super->events == a->events) {
+            a->refusal = RAID_REFUSE_MISMATCH;
+            a->member = a->slots[slot];
+            a->other = a->freshest;
+            return false;
+        }
+        super->feature_map = fresh->feature_map;
+        super->bitmap_offset_sectors = fresh->bitmap_offset_sectors;
+    }
+    return true;
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
+             RaidRecoverPlan *plan, OpusBitmap **bitmap, Error **errp)
+{
+    const MdSuper *fresh = &s->members[a->freshest].super;
+    RaidFindings found = {
+        .intent = raid_intent_of(fresh->feature_map),
+        .policy = s->policy,
+        .read_only = read_only,
+    };
+    Bitmaps r = {
+        .s = s, .a = a,
+        .sync_sectors = md_bitmap_sync_sectors(&a->geom),
+    };
+    int ret = 0;
+
+    *bitmap = NULL;
+    if (a->refusal == RAID_REFUSE_PPL || !check_same_intent(s, a)) {
+        return -EINVAL;
+    }
+    if (found.intent == RAID_INTENT_BITMAP && r.sync_sectors) {
+        for (unsigned slot = 0; slot < a->geom.nr_slots; slot++) {
+            if (a->slots[slot] >= 0) {
+                read_bitmap(&r, slot);
+            }
+        }
+        found.bitmaps = r.good_slots;
+    }
+    if (!raid_recover(a, &found, plan)) {
+        a->refusal = plan->refusal;
+        a->slot = plan->slot;
+        ret = -EINVAL;
+    } else {
+        a->refusal = RAID_REFUSE_NONE;
+        if (found.intent == RAID_INTENT_BITMAP && r.sync_sectors) {
+            ret = make_bitmap(&r, plan, bitmap, errp);
+        }
+    }
+    qemu_vfree(r.merged);
+    return ret;
+}
