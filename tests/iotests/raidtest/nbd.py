@@ -2,9 +2,13 @@
 """An NBD client that keeps as many requests in flight as its user likes.
 
 Fixed newstyle negotiation, simple replies. An error reply becomes an OSError.
+
+Replies are taken even while a request is sent: a server that is drained sends
+what it has before it takes more.
 """
 
 import os
+import select
 import socket
 import struct
 
@@ -37,10 +41,24 @@ class Client:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(TIMEOUT_S)
         self._socket.connect(path)
-        self._requests = {}
+        self._requests = {}     # by cookie: without a reply
+        self._arrived = []      # with a reply that nobody has asked for yet
         self._cookie = 0
         self.size = self.block_size = self.flags = 0
         self._negotiate(export.encode())
+
+    def _send(self, data):
+        view = memoryview(data)
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN | select.POLLOUT)
+        while view:
+            ready = poll.poll(TIMEOUT_S * 1000)
+            if not ready:
+                raise TimeoutError('the server takes no request')
+            if ready[0][1] & ~select.POLLOUT:
+                self._arrived.append(self._receive_reply())
+            else:
+                view = view[self._socket.send(view, socket.MSG_DONTWAIT):]
 
     def _receive(self, length):
         data = bytearray(length)
@@ -76,13 +94,11 @@ class Client:
         self._cookie += 1
         request = Request(command, offset, length or len(data))
         self._requests[self._cookie] = request
-        self._socket.sendall(struct.pack('>IHHQQI', 0x25609513, flags, command,
-                                         self._cookie, offset,
-                                         request.length) + data)
+        self._send(struct.pack('>IHHQQI', 0x25609513, flags, command,
+                               self._cookie, offset, request.length) + data)
         return request
 
-    def reap(self):
-        """Wait for one reply of any request; return the request."""
+    def _receive_reply(self):
         magic, error, cookie = struct.unpack('>IIQ', self._receive(16))
         assert magic == 0x67446698
         request = self._requests.pop(cookie)
@@ -92,8 +108,14 @@ class Client:
         request.done = True
         return request
 
+    def reap(self):
+        """Wait for one reply of any request; return the request."""
+        return self._arrived.pop(0) if self._arrived else self._receive_reply()
+
     def wait(self, request):
         """The request's data, when its reply is in."""
+        if request in self._arrived:
+            self._arrived.remove(request)
         while not request.done:
             self.reap()
         if request.error:
@@ -101,7 +123,8 @@ class Client:
         return request.data
 
     def in_flight(self):
-        return len(self._requests)
+        """How many requests reap() has still to tell of."""
+        return len(self._requests) + len(self._arrived)
 
     def is_silent(self, seconds):
         """True if no reply comes in that time."""
