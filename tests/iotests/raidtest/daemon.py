@@ -122,9 +122,11 @@ class Daemon:
     # --- events
 
     def _collect(self):
-        self._events += [event for event in self._qmp.get_events()
-                         if not event['event'].startswith('JOB_')]
-        self._qmp.clear_events()
+        # One by one: get_events() gives but one of those that come while it
+        # looks, and clear_events() would throw the others away.
+        while event := self._qmp.pull_event():
+            if not event['event'].startswith('JOB_'):
+                self._events.append(event)
 
     def raid_events(self):
         """The array events up to now, as text; they are then forgotten."""
