@@ -23,6 +23,7 @@
 #include "qapi/qapi-events-opus-raid.h"
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
+#include <linux/raid/md_p.h>
 #include "array.h"
 #include "bitmap.h"
 #include "member.h"
@@ -347,6 +348,26 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
         return 0;
     }
     return array_update(s, failed_slots, "superblock write", -EIO);
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_logs_replayed(OpusRaid *s)
+{
+    bool news = s->super_dirty;
+
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    s->super_dirty = false;
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        for (unsigned i = 0; i < s->nr_members; i++) {
+            MdSuper *super = &s->members[i].super;
+
+            if (super->feature_map & MD_FEATURE_PPL) {
+                super->feature_map &= ~MD_FEATURE_PPL;
+                super->feature_map |= MD_FEATURE_MULTIPLE_PPLS;
+                news = true;
+            }
+        }
+    }
+    return news ? array_update(s, 0, NULL, 0) : 0;
 }
 
 int coroutine_fn GRAPH_RDLOCK

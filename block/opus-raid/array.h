@@ -62,6 +62,15 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s);
 int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s);
 
 /**
+ * opus_array_logs_replayed: write what superblocks do not say yet
+ *
+ * That a log made the array clean; and that logs may have several units, for
+ * kernels that don't know of it would look at the first one only. Before any
+ * log begins anew. Returns 0, or -EIO when the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_logs_replayed(OpusRaid *s);
+
+/**
  * opus_array_mark_clean: flush, and say so in the superblocks
  *
  * Does nothing while writes are in flight. Returns 0 or a negative errno.

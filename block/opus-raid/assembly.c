@@ -17,6 +17,7 @@
 #include "bitmap.h"
 #include "member.h"
 #include "metadata.h"
+#include "ppl.h"
 #include "recovery.h"
 #include "trace.h"
 #include <linux/raid/md_p.h>
@@ -117,9 +118,6 @@ static char *array_refusal_text(const RaidAssembly *a)
         return g_strdup("a reshape is in progress");
     case RAID_REFUSE_JOURNAL:
         return g_strdup("it has a journal device, which is not supported");
-    case RAID_REFUSE_PPL:
-        return g_strdup("it has a partial parity log, which can't be kept up "
-                        "to date");
     case RAID_REFUSE_TOO_FEW:
         return g_strdup("too few members in sync for its level");
     case RAID_REFUSE_INCOMPLETE:
@@ -159,9 +157,6 @@ static const char *refusal_hint(RaidRefusal refusal)
     case RAID_REFUSE_REPLACEMENT:
     case RAID_REFUSE_UNKNOWN_FEATURE:
         return "Assemble the array with mdadm, and end its use there.\n";
-    case RAID_REFUSE_PPL:
-        return "Remove it with 'mdadm --grow --consistency-policy=resync', "
-               "or open the array read-only.\n";
     case RAID_REFUSE_TOO_FEW:
         return "Give more of its members; 'mdadm --examine' shows which "
                "slots they fill.\n";
@@ -332,15 +327,21 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
 
     s->geom = a->geom;
     s->state = plan->state;
+    s->forced = plan->forced;
+    s->super_dirty = false;
+    s->dirty = false;
     s->events = a->events;
     s->resync_offset = a->resync_offset;
     if (plan->what == RAID_RECOVERY_RESYNC &&
         a->resync_offset == MD_RESYNC_DONE) {
         s->resync_offset = plan->resync_start;
     }
-    s->super_dirty = false;
-    s->dirty = false;
-    s->forced = plan->forced;
+    if (raid_has_parity(&s->geom) && !s->forced &&
+        (s->state == RAID_ARRAY_OPTIMAL || s->state == RAID_ARRAY_DEGRADED)) {
+        /* A log makes up for what was in flight. */
+        s->super_dirty = s->resync_offset != MD_RESYNC_DONE;
+        s->resync_offset = MD_RESYNC_DONE;
+    }
     if (s->forced && raid_mask_count(a->missing_slots) == s->geom.nr_parity) {
         /*
          * No redundancy is left that could be wrong: what the members hold
@@ -360,6 +361,7 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     g_autofree RaidAssembly *a = g_new0(RaidAssembly, 1);
     RaidRecoverPlan plan;
     OpusBitmap *bitmap = NULL;
+    OpusPpl *ppl = NULL;
     RaidAssembleOptions options = {
         .policy = s->policy,
         .read_only = !writable,
@@ -373,18 +375,22 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     }
     raid_assemble(candidates, s->nr_members, &options, a);
     if (a->refusal == RAID_REFUSE_NONE || raid_recover_decides(a->refusal)) {
-        ret = opus_recover(s, !writable, a, &plan, &bitmap, errp);
+        ret = opus_recover(s, !writable, a, &plan, &bitmap, &ppl,
+                           errp);
     }
     if (a->refusal != RAID_REFUSE_NONE) {
         set_refusal(s, a, errp);
-        return -EINVAL;
+        ret = -EINVAL;
     }
     if (ret < 0) {
+        opus_ppl_free(ppl);
         return ret;
     }
 
     opus_bitmap_free(s->bitmap);
     s->bitmap = bitmap;
+    opus_ppl_free(s->ppl);
+    s->ppl = ppl;
     s->assembled_writable = writable;
     take_verdict(s, a, &plan, candidates);
     trace_opus_raid_assemble(s->bs, raid_level_name(s->geom.level),

@@ -37,7 +37,7 @@ static bool band_generates(const RaidBand *band)
 }
 
 int coroutine_fn opus_columns_alloc(OpusColumns *c, const RaidGeometry *geom,
-                                    const RaidPlan *plan)
+                                    const RaidPlan *plan, bool extra)
 {
     size_t bytes = 0;
 
@@ -45,6 +45,7 @@ int coroutine_fn opus_columns_alloc(OpusColumns *c, const RaidGeometry *geom,
     c->plan = plan;
     c->used = 0;
     c->modified = 0;
+    c->extra = extra;
     for (unsigned i = 0; i < plan->nr_bands; i++) {
         const RaidBand *band = &plan->bands[i];
 
@@ -60,7 +61,7 @@ int coroutine_fn opus_columns_alloc(OpusColumns *c, const RaidGeometry *geom,
     }
     c->column_bytes = ROUND_UP(bytes, OPUS_BOUNCE_ALIGN);
     c->total_bytes = c->column_bytes * (raid_mask_count(c->used) +
-                                        raid_mask_count(c->modified));
+                                        raid_mask_count(c->modified) + extra);
     for (unsigned role = 0; role < geom->nr_data; role++) {
         c->coef[role] = raid_stripe_coef(geom, plan->stripe, role);
     }
@@ -91,6 +92,14 @@ static uint8_t *old_column(const OpusColumns *c, unsigned role, unsigned band)
     unsigned index = raid_mask_count(c->used) + rank_in(c->modified, role);
 
     assert(c->modified & RAID_BIT(role));
+    return c->buf + index * c->column_bytes + c->band_off[band];
+}
+
+uint8_t *opus_column_extra(const OpusColumns *c, unsigned band)
+{
+    unsigned index = raid_mask_count(c->used) + raid_mask_count(c->modified);
+
+    assert(c->extra);
     return c->buf + index * c->column_bytes + c->band_off[band];
 }
 

@@ -19,6 +19,7 @@ typedef struct OpusColumns {
     const RaidPlan *plan;
     RaidMask used;              /* roles with a column */
     RaidMask modified;          /* roles with a column for the old content */
+    bool extra;                 /* one more, for whatever the caller likes */
     size_t column_bytes;        /* from one column to the next */
     size_t total_bytes;
     uint8_t *buf;
@@ -28,16 +29,20 @@ typedef struct OpusColumns {
 
 /**
  * opus_columns_alloc: get buffers for @plan
- * @plan: must stay as it is until opus_columns_free()
+ * @plan:  must stay as it is until opus_columns_free()
+ * @extra: with a column that belongs to no role
  *
  * Returns 0 or -ENOMEM.
  */
 int coroutine_fn opus_columns_alloc(OpusColumns *c, const RaidGeometry *geom,
-                                    const RaidPlan *plan);
+                                    const RaidPlan *plan, bool extra);
 void coroutine_fn opus_columns_free(OpusColumns *c);
 
 /* What @role has, or is to have, in band @band. */
 uint8_t *opus_column(const OpusColumns *c, unsigned role, unsigned band);
+
+/* The column that belongs to no role. */
+uint8_t *opus_column_extra(const OpusColumns *c, unsigned band);
 
 /* Where reading @role for band @band goes: for MODIFY, the old content. */
 uint8_t *opus_column_read_to(const OpusColumns *c, unsigned role,

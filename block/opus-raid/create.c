@@ -31,6 +31,7 @@
 #include "opus-raid.h"
 #include "trace.h"
 #include "util/raid/md-bitmap.h"
+#include "util/raid/md-ppl.h"
 
 #define DEFAULT_CHUNK_BYTES (512 * KiB)
 
@@ -55,6 +56,7 @@ typedef struct NewArray {
     uint64_t ctime;             /* seconds: one of an array's marks to mdadm */
     RaidGeometry geom;
     bool has_bitmap;
+    bool has_ppl;
     MdBitmapSuper bitmap;
 } NewArray;
 
@@ -112,15 +114,27 @@ static bool fill_level_params(const BlockdevCreateOptionsOpusRaid *opts,
     return true;
 }
 
+/* Where the data may begin, behind superblock and log. */
+static uint64_t ppl_end(void)
+{
+    return SUPER_OFFSET + RAID_SECTOR_BYTES *
+           (md_ppl_default_offset(2, MD_PPL_DEFAULT_SECTORS) +
+            MD_PPL_DEFAULT_SECTORS);
+}
+
 /*
  * Leave room in proportion for what may be added to the array later: bitmap,
  * log, and a reshape's backup.
  */
-static uint64_t default_data_offset(uint64_t smallest_bytes)
+static uint64_t default_data_offset(const NewArray *a, uint64_t smallest_bytes)
 {
     uint64_t share = QEMU_ALIGN_DOWN(smallest_bytes / 64, DATA_ALIGN_BYTES);
+    uint64_t needed = DATA_ALIGN_BYTES;
 
-    return MIN(MAX(share, DATA_ALIGN_BYTES), DATA_OFFSET_MAX);
+    if (a->has_ppl) {
+        needed = ROUND_UP(ppl_end(), DATA_ALIGN_BYTES);
+    }
+    return MIN(MAX(share, needed), DATA_OFFSET_MAX);
 }
 
 static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
@@ -134,10 +148,16 @@ static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
         smallest = MIN(smallest, a->members[i].device_bytes);
     }
     a->data_offset = opts->has_data_offset ? opts->data_offset
-                                           : default_data_offset(smallest);
+                                           : default_data_offset(a, smallest);
     if (a->data_offset % 4096 || a->data_offset < 64 * KiB) {
         error_setg(errp, "'data-offset' must be a multiple of 4 KiB and at "
                    "least 64 KiB");
+        return false;
+    }
+
+    if (a->has_ppl && a->data_offset < ppl_end()) {
+        error_setg(errp, "'data-offset' must be at least %" PRIu64 " to leave "
+                   "room for the partial parity log", ppl_end());
         return false;
     }
 
@@ -213,6 +233,10 @@ static bool choose_policy(NewArray *a, Error **errp)
                         OPUS_RAID_CONSISTENCY_POLICY_BITMAP;
         if (!redundant) {
             error_setg(errp, "'consistency-policy' does not apply to raid0");
+            return false;
+        }
+        if (a->has_ppl && a->geom.level != RAID_LEVEL_5) {
+            error_setg(errp, "consistency-policy=ppl is for raid5 only");
             return false;
         }
     }
@@ -313,6 +337,12 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
         super->feature_map |= MD_FEATURE_BITMAP_OFFSET;
         super->bitmap_offset_sectors = md_bitmap_default_offset(2, 0);
     }
+    if (a->has_ppl) {
+        super->feature_map |= MD_FEATURE_MULTIPLE_PPLS;
+        super->ppl_size_sectors = MD_PPL_DEFAULT_SECTORS;
+        super->ppl_offset_sectors =
+            md_ppl_default_offset(2, MD_PPL_DEFAULT_SECTORS);
+    }
     for (unsigned i = 0; i < NEW_SUPER_MAX_DEV; i++) {
         super->roles[i] = i < a->nr ? i : MD_ROLE_SPARE;
     }
@@ -329,6 +359,23 @@ static int coroutine_fn write_bitmap(const NewArray *a, unsigned slot)
     ret = blk_co_pwrite(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
                         md_bitmap_default_offset(2, 0), RAID_SECTOR_BYTES,
                         buf, BDRV_REQ_FUA);
+    qemu_vfree(buf);
+    return ret;
+}
+
+/* An empty log. */
+static int coroutine_fn write_ppl(const NewArray *a, unsigned slot)
+{
+    const OpusNewMember *m = &a->members[slot];
+    void *buf = qemu_blockalign(blk_bs(m->blk), MD_PPL_HEADER_BYTES);
+    MdPplRing ring;
+    int ret;
+
+    md_ppl_ring_init(&ring, MD_PPL_DEFAULT_SECTORS, md_ppl_signature(a->uuid),
+                     0, buf);
+    ret = blk_co_pwrite(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
+                        md_ppl_default_offset(2, MD_PPL_DEFAULT_SECTORS),
+                        MD_PPL_HEADER_BYTES, buf, BDRV_REQ_FUA);
     qemu_vfree(buf);
     return ret;
 }
@@ -369,11 +416,12 @@ static int coroutine_fn create_array(NewArray *a, Error **errp)
             return ret;
         }
     }
-    for (unsigned i = 0; i < a->nr && a->has_bitmap; i++) {
-        ret = write_bitmap(a, i);
+    for (unsigned i = 0; i < a->nr && (a->has_bitmap || a->has_ppl); i++) {
+        ret = a->has_bitmap ? write_bitmap(a, i) : write_ppl(a, i);
         if (ret < 0) {
-            error_setg_errno(errp, -ret, "Cannot write the bitmap of member "
-                             "'%s'", a->members[i].name);
+            error_setg_errno(errp, -ret, "Cannot write the %s of member '%s'",
+                             a->has_bitmap ? "bitmap" : "log",
+                             a->members[i].name);
             return ret;
         }
     }
@@ -396,6 +444,9 @@ int coroutine_fn GRAPH_UNLOCKED opus_co_create(BlockdevCreateOptions *options,
 
     assert(options->driver == BLOCKDEV_DRIVER_OPUS_RAID);
     a->opts = &options->u.opus_raid;
+    a->has_ppl = a->opts->has_consistency_policy &&
+                 a->opts->consistency_policy ==
+                 OPUS_RAID_CONSISTENCY_POLICY_PPL;
     a->ctime = g_get_real_time() / G_USEC_PER_SEC;
     ret = create_array(a, errp);
     for (unsigned i = 0; i < a->nr; i++) {

@@ -26,6 +26,7 @@
 #include "io.h"
 #include "job-rebuild.h"
 #include "member.h"
+#include "ppl.h"
 
 #define OPT_UUID                "uuid"
 #define OPT_NAME                "name"
@@ -87,12 +88,44 @@ static const char *const mutable_opts[] = {
     OPT_READ_ERROR_LIMIT, NULL
 };
 
+/*
+ * Logs are of use only while parity is right but for what they name; where it
+ * is not yet, old ones would tell lies later.
+ */
+static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
+{
+    RaidMask slots = raid_mask_first(s->geom.nr_slots) &
+                     ~opus_missing_slots(s);
+    RaidMask failed_slots;
+    int ret = 0;
+
+    if (!qatomic_read(&s->redundancy_trusted) || s->forced) {
+        failed_slots = opus_ppl_invalidate(s, slots);
+    } else {
+        ret = opus_array_logs_replayed(s);
+        failed_slots = opus_ppl_start(s, slots);
+    }
+    RAID_MASK_FOREACH(slot, failed_slots) {
+        if (opus_array_fail_member(s, slot, "log write", -EIO) < 0) {
+            ret = -EIO;
+        }
+    }
+    return ret;
+}
+
 static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
                                                       void *opaque,
                                                       Error **errp)
 {
-    int ret = opus_array_start_writing(s);
+    int ret = s->ppl ? opus_ppl_replay(s, errp) : 0;
 
+    if (ret < 0) {
+        return ret;
+    }
+    ret = opus_array_start_writing(s);
+    if (ret == 0 && s->ppl) {
+        ret = start_logs(s);
+    }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Cannot write the superblocks of array "
                          "'%s'", bdrv_get_node_name(s->bs));
@@ -209,6 +242,7 @@ static void free_array(OpusRaid *s)
     }
     bdrv_graph_wrunlock();
     opus_bitmap_free(s->bitmap);
+    opus_ppl_free(s->ppl);
     qemu_mutex_destroy(&s->state_lock);
     g_free(s->members);
     g_free(s->want_uuid);
@@ -308,6 +342,7 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
         ret = -EINVAL;
     }
     opus_bitmap_free(probe->bitmap);
+    opus_ppl_free(probe->ppl);
     return ret;
 }
 

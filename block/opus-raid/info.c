@@ -128,6 +128,8 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     if (s->bitmap) {
         info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_BITMAP;
         info->bitmap = bitmap_info(s);
+    } else if (s->ppl) {
+        info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_PPL;
     }
     info->members = members_info(s);
     return info;

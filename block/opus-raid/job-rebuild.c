@@ -92,7 +92,7 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
                 opus_array_rebuild_checkpoint(s);
             }
         } else {
-            ret = opus_array_rebuild_finish(s);
+            ret = opus_rebuild_finish(s);
         }
         if (ret < 0 && opus_rebuild_is_active(s)) {
             error_setg_errno(errp, -ret, "Slot %d can't be rebuilt at byte %"

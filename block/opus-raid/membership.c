@@ -102,7 +102,8 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
         return false;
     }
     *super = model->super;
-    super->feature_map = s->bitmap ? MD_FEATURE_BITMAP_OFFSET : 0;
+    super->feature_map = s->bitmap ? MD_FEATURE_BITMAP_OFFSET :
+                         s->ppl ? MD_FEATURE_MULTIPLE_PPLS : 0;
     super->recovery_offset = 0;
     super->cnt_corrected_read = 0;
     super->devflags = 0;
@@ -330,7 +331,8 @@ bool opus_member_add(OpusRaid *s, const char *name, bool force, Error **errp)
     bdrv_drained_begin(s->bs);
     ok = opus_control_run_unlocked(s, prepare_co, add, errp) == 0 &&
          attach(s, add, errp);
-    if (ok && !add->returns && opus_control_run(s, add_spare_co, NULL, errp) < 0) {
+    if (ok && !add->returns &&
+        opus_control_run(s, add_spare_co, NULL, errp) < 0) {
         detach(s, &s->members[s->nr_members - 1]);
         ok = false;
     }

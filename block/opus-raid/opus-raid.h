@@ -9,6 +9,7 @@
  *       io, zeroes, rebuild       one guest request; a step of a rebuild
  *         intent                  what is durable before a write begins
  *         stripe, mirror          one stripe or chunk of it
+ *           ppl                   logs of RAID5
  *           array                 states, members that fail, dirty and clean
  *             metadata, bitmap    superblocks and bitmaps on the members
  *               member            I/O to one child
@@ -58,6 +59,7 @@ typedef struct OpusMember {
 } OpusMember;
 
 typedef struct OpusBitmap OpusBitmap;
+typedef struct OpusPpl OpusPpl;
 
 typedef struct OpusRaid {
     /* Constant after open */
@@ -106,8 +108,9 @@ typedef struct OpusRaid {
     QEMUTimer *rebuild_retry;       /* looks again, a little later */
     bool rebuild_starting;
 
-    /* Changes only while no request is in flight. NULL: it keeps none. */
+    /* Change only while no request is in flight. NULL: it keeps none. */
     OpusBitmap *bitmap;
+    OpusPpl *ppl;
 
     /*
      * meta_lock is held across superblock writes; state_lock is for those who

@@ -16,9 +16,11 @@
 
 #include "qemu/osdep.h"
 #include "qemu/units.h"
+#include "array.h"
 #include "bitmap.h"
 #include "mirror.h"
 #include "parallel.h"
+#include "ppl.h"
 #include "rebuild.h"
 #include "stripe.h"
 #include "trace.h"
@@ -174,4 +176,16 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, uint64_t *bytes)
         opus_stripe_unlock(&s->stripe_locks, &locks[i]);
     }
     return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s)
+{
+    unsigned slot = s->rebuild_slot;
+
+    /* Once it is in sync its log counts; so writes are logged before. */
+    if (opus_ppl_is_active(s) && opus_ppl_start(s, RAID_BIT(slot)) &&
+        opus_array_fail_member(s, slot, "log write", -EIO) < 0) {
+        return -EIO;
+    }
+    return opus_array_rebuild_finish(s);
 }

@@ -20,4 +20,11 @@ bool opus_rebuild_is_active(const OpusRaid *s);
  */
 int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, uint64_t *bytes);
 
+/**
+ * opus_rebuild_finish: nothing is left; the member is in sync from now on
+ *
+ * See opus_array_rebuild_finish().
+ */
+int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s);
+
 #endif /* BLOCK_OPUS_RAID_REBUILD_H */

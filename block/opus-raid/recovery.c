@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Recovery: what bitmaps say of an array that is being assembled
+ * Recovery: what bitmaps and logs say of an array that is being assembled
  *
- * Owns: reading them, and making one of them that the array then keeps.
+ * Owns: reading them, and making the one bitmap that the array then keeps.
  * Must not know: what follows from it; util/raid/recover.c does.
  * Threads: main loop, before the first request or while drained.
  * Invariants: P4, I13 (a bitmap that reaches into data is not believed).
@@ -15,6 +15,7 @@
 #include "qemu/memalign.h"
 #include "bitmap.h"
 #include "member.h"
+#include "ppl.h"
 #include "recovery.h"
 
 /* More would be a hostile superblock's doing, and cost 5 bytes a bit. */
@@ -225,13 +226,46 @@ static bool check_same_intent(OpusRaid *s, RaidAssembly *a)
         }
         super->feature_map = fresh->feature_map;
         super->bitmap_offset_sectors = fresh->bitmap_offset_sectors;
+        super->ppl_offset_sectors = fresh->ppl_offset_sectors;
+        super->ppl_size_sectors = fresh->ppl_size_sectors;
     }
     return true;
 }
 
+static OpusPpl *coroutine_fn GRAPH_RDLOCK
+read_logs(OpusRaid *s, const RaidAssembly *a, RaidFindings *found)
+{
+    OpusPpl *ppl = opus_ppl_new(&a->geom);
+
+    for (unsigned slot = 0; slot < a->geom.nr_slots; slot++) {
+        OpusPplLog *log = &ppl->logs[slot];
+        OpusMember *m;
+
+        if (a->slots[slot] < 0) {
+            continue;
+        }
+        m = &s->members[a->slots[slot]];
+        if (!opus_ppl_scan(m, &a->geom, slot, log)) {
+            warn_report("opus-raid node '%s': the partial parity log of "
+                        "member '%s' is not valid",
+                        bdrv_get_node_name(s->bs), opus_member_name(m));
+            continue;
+        }
+        found->logs |= RAID_BIT(slot);
+        if (log->found.nr_entries || log->found.generation) {
+            found->logs_used |= RAID_BIT(slot);
+        }
+        if (log->found.nr_entries) {
+            found->logs_filled |= RAID_BIT(slot);
+        }
+    }
+    return ppl;
+}
+
 int coroutine_fn GRAPH_RDLOCK
 opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
-             RaidRecoverPlan *plan, OpusBitmap **bitmap, Error **errp)
+             RaidRecoverPlan *plan, OpusBitmap **bitmap, OpusPpl **ppl,
+             Error **errp)
 {
     const MdSuper *fresh = &s->members[a->freshest].super;
     RaidFindings found = {
@@ -246,7 +280,8 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
     int ret = 0;
 
     *bitmap = NULL;
-    if (a->refusal == RAID_REFUSE_PPL || !check_same_intent(s, a)) {
+    *ppl = NULL;
+    if (!check_same_intent(s, a)) {
         return -EINVAL;
     }
     if (found.intent == RAID_INTENT_BITMAP && r.sync_sectors) {
@@ -257,6 +292,9 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
         }
         found.bitmaps = r.good_slots;
     }
+    if (found.intent == RAID_INTENT_PPL) {
+        *ppl = read_logs(s, a, &found);
+    }
     if (!raid_recover(a, &found, plan)) {
         a->refusal = plan->refusal;
         a->slot = plan->slot;
@@ -265,6 +303,11 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
         a->refusal = RAID_REFUSE_NONE;
         if (found.intent == RAID_INTENT_BITMAP && r.sync_sectors) {
             ret = make_bitmap(&r, plan, bitmap, errp);
+        }
+    }
+    if (*ppl) {
+        RAID_MASK_FOREACH(slot, plan->replay_slots) {
+            (*ppl)->logs[slot].replay = true;
         }
     }
     qemu_vfree(r.merged);

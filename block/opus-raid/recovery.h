@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Recovery: what bitmaps say of an array that is being assembled
+ * Recovery: what bitmaps and logs say of an array that is being assembled
  */
 #ifndef BLOCK_OPUS_RAID_RECOVERY_H
 #define BLOCK_OPUS_RAID_RECOVERY_H
@@ -14,6 +14,7 @@
  *          raid_recover_decides()
  * @plan:   filled when 0 is returned or @a is refused
  * @bitmap: the array's bitmap, or NULL when it keeps none; the caller frees it
+ * @ppl:    likewise its partial parity logs
  *
  * Reads what members in sync keep besides their superblocks, and writes
  * nothing. Returns 0, or -EINVAL with a->refusal, or another negative errno
@@ -21,6 +22,7 @@
  */
 int coroutine_fn GRAPH_RDLOCK
 opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
-             RaidRecoverPlan *plan, OpusBitmap **bitmap, Error **errp);
+             RaidRecoverPlan *plan, OpusBitmap **bitmap, OpusPpl **ppl,
+             Error **errp);
 
 #endif /* BLOCK_OPUS_RAID_RECOVERY_H */

@@ -20,6 +20,7 @@
 #include "columns.h"
 #include "member.h"
 #include "parallel.h"
+#include "ppl.h"
 #include "stripe.h"
 #include "trace.h"
 
@@ -243,7 +244,7 @@ try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     }
     trace_opus_raid_stripe_read(s->bs, range->stripe, range->start,
                                 range->end, missing_slots, *unreadable_slots);
-    ret = opus_columns_alloc(&c, &s->geom, &plan);
+    ret = opus_columns_alloc(&c, &s->geom, &plan, false);
     if (ret < 0) {
         return ret;
     }
@@ -280,6 +281,20 @@ opus_stripe_read(OpusRaid *s, const RaidStripeRange *range,
     return ret;
 }
 
+/* The log is durable before the first member is written. */
+static int coroutine_fn GRAPH_RDLOCK
+log_and_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
+{
+    OpusPplRequest req;
+    int ret = opus_ppl_log(s, &req, c);
+
+    if (ret == 0) {
+        ret = write_members(s, c, flags);
+        opus_ppl_done(s, &req);
+    }
+    return ret;
+}
+
 static void count_write(OpusRaid *s, const RaidPlan *plan,
                         RaidMask missing_slots)
 {
@@ -313,6 +328,7 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
           RaidMask *unreadable_slots)
 {
     RaidMask missing_slots = missing_in_stripe(s, range->stripe);
+    bool ppl = opus_ppl_is_active(s);
     OPUS_UNINITIALIZED OpusColumns c;
     RaidPlan plan;
     int ret;
@@ -328,17 +344,49 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
                                  range->end,
                                  raid_method_name(plan.bands[0].method),
                                  missing_slots, *unreadable_slots);
-    ret = opus_columns_alloc(&c, &s->geom, &plan);
+    ret = opus_columns_alloc(&c, &s->geom, &plan, ppl);
     if (ret < 0) {
         return ret;
     }
     ret = read_members(s, &c, unreadable_slots);
     if (ret == 0) {
         opus_columns_write(&c, range->start, qiov, qiov_offset);
-        ret = write_members(s, &c, flags);
+        ret = ppl ? log_and_write(s, &c, flags) : write_members(s, &c, flags);
         count_write(s, &plan, missing_slots);
     }
     opus_columns_free(&c);
+    return ret;
+}
+
+static int coroutine_fn GRAPH_RDLOCK
+write_range(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
+            size_t qiov_offset, BdrvRequestFlags flags)
+{
+    RaidMask unreadable_slots = 0;
+    int ret;
+
+    do {
+        ret = try_write(s, range, qiov, qiov_offset, flags,
+                        &unreadable_slots);
+    } while (ret == -EAGAIN);
+    return ret;
+}
+
+/* What is not a whole stripe must fit a unit of the log. */
+static int coroutine_fn GRAPH_RDLOCK
+write_in_pieces(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
+                size_t qiov_offset, BdrvRequestFlags flags)
+{
+    uint64_t max_bytes = opus_ppl_max_write(s);
+    RaidStripeRange piece = *range;
+    int ret = 0;
+
+    while (piece.start < range->end && ret == 0) {
+        piece.end = MIN(piece.start + max_bytes, range->end);
+        ret = write_range(s, &piece, qiov,
+                          qiov_offset + (piece.start - range->start), flags);
+        piece.start = piece.end;
+    }
     return ret;
 }
 
@@ -347,15 +395,16 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
                   QEMUIOVector *qiov, size_t qiov_offset,
                   BdrvRequestFlags flags)
 {
-    RaidMask unreadable_slots = 0;
     OpusStripeLock lock;
     int ret;
 
     opus_stripe_lock(&s->stripe_locks, range->stripe, &lock);
-    do {
-        ret = try_write(s, range, qiov, qiov_offset, flags,
-                        &unreadable_slots);
-    } while (ret == -EAGAIN);
+    if (opus_ppl_is_active(s) &&
+        range->end - range->start < raid_stripe_bytes(&s->geom)) {
+        ret = write_in_pieces(s, range, qiov, qiov_offset, flags);
+    } else {
+        ret = write_range(s, range, qiov, qiov_offset, flags);
+    }
     opus_stripe_unlock(&s->stripe_locks, &lock);
     return ret;
 }
@@ -377,7 +426,7 @@ try_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
                            *unreadable_slots, &plan)) {
         return -EIO;
     }
-    ret = opus_columns_alloc(&c, &s->geom, &plan);
+    ret = opus_columns_alloc(&c, &s->geom, &plan, false);
     if (ret < 0) {
         return ret;
     }

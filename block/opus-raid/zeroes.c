@@ -21,6 +21,7 @@
 #include "member.h"
 #include "mirror.h"
 #include "parallel.h"
+#include "ppl.h"
 #include "trace.h"
 
 /* Stripes that are locked and zeroed together. */
@@ -77,17 +78,24 @@ zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
 {
     OPUS_UNINITIALIZED OpusStripeLock locks[ZERO_BATCH];
     OPUS_UNINITIALIZED ZeroRun run;
+    OpusPplRequest ppl = { .nr = 0 };
     int ret = 0;
 
     for (unsigned i = 0; i < nr; i++) {
         opus_stripe_lock(&s->stripe_locks, stripe + i, &locks[i]);
+    }
+    if (nr == 1 && opus_ppl_is_active(s)) {
+        ret = opus_ppl_log_stripe(s, &ppl, stripe);
     }
     trace_opus_raid_zero(s->bs, stripe, nr, flags);
     run.member_off = raid_stripe_member_off(&s->geom, stripe);
     run.bytes = (uint64_t)nr << s->geom.chunk_shift;
     run.flags = flags;
     run.discard = false;
-    run_zero(s, &run);
+    run.nr = 0;
+    if (ret == 0) {
+        run_zero(s, &run);
+    }
     if (!run.nr) {
         ret = -EIO;
     }
@@ -98,6 +106,7 @@ zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
             ret = -EIO;
         }
     }
+    opus_ppl_done(s, &ppl);
     for (unsigned i = 0; i < nr; i++) {
         opus_stripe_unlock(&s->stripe_locks, &locks[i]);
         opus_count(&s->stats, OPUS_COUNT_ZEROED);
@@ -115,7 +124,9 @@ zero_stripes(OpusRaid *s, uint64_t offset, uint64_t bytes,
     int ret = 0;
 
     while (stripe < end && ret == 0) {
-        unsigned nr = MIN(end - stripe, ZERO_BATCH);
+        /* A log takes stripes one by one. */
+        unsigned nr = opus_ppl_is_active(s) ? 1
+                                            : MIN(end - stripe, ZERO_BATCH);
 
         ret = zero_batch(s, stripe, nr, flags);
         stripe += nr;

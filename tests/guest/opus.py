@@ -120,6 +120,11 @@ def write_batches(array, batches, reference, without=()):
         raise OpusError(f'qemu-io said: {said}')
 
 
+def open_writable(array, without=()):
+    """And close it again: what must be made right before is."""
+    run_tool(program('qemu-io'), '-c', 'flush', json_name(array, without))
+
+
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

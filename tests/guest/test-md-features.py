@@ -117,7 +117,22 @@ def with_ppl(run):
     with run.array(RAID5) as array:
         reference = create(run, array, mdadm_create(
             RAID5, 4, bitmap=None, **{'consistency-policy': 'ppl'}))
-        refused(run, array, 'PPL', reference)
+        assert opus.info(array)['consistency-policy'] == 'ppl'
+        seen = served(run, array, reference)
+        assert 'Consistency Policy : ppl' in seen['said'], seen['said']
+
+
+def ppl_from_opus(run):
+    with run.array(RAID5) as array:
+        opus.create(array, **{'consistency-policy': 'ppl'})
+        seen = array.in_guest(
+            run.guest,
+            f'assemble\nfill {shlex.quote(run.pattern.path)}\nchecksum\n'
+            'words\nstop')
+        reference = run.pattern.start(seen['size'])
+        assert seen['sha256'] == sha256(reference), seen['said']
+        assert 'Consistency Policy : ppl' in seen['said'], seen['said']
+        served(run, array, reference)
 
 
 def with_journal(run):
@@ -282,7 +297,8 @@ def with_write_mostly(run):
 SCENARIOS = {
     'a write-intent bitmap is kept': with_bitmap,
     'a write-intent bitmap of opus-raid is kept by md': bitmap_from_opus,
-    'a partial parity log is read only': with_ppl,
+    'a partial parity log is kept': with_ppl,
+    'a partial parity log of opus-raid is kept by md': ppl_from_opus,
     'a journal device is refused': with_journal,
     'recorded bad blocks are refused': with_bad_blocks,
     'a layout of half a migration is refused': with_unknown_layout,

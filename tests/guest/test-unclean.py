@@ -215,7 +215,61 @@ def killed(run, shape, kill):
         opus_goes_on(run, array, reference)
 
 
+def md_replays(run, array, reference, without):
+    """md's check finds nothing, or the array runs without a member."""
+    copy = f'{array.dir}/dump'
+    seen = array.in_guest(
+        run.guest,
+        f'assemble --run\nwait_until is_quiet {len(without)}\n'
+        f'dump {shlex.quote(copy)}\n' + 'check\n' * (not without)
+        + 'words\nstop', without)
+    assert seen['kernel_resyncs'] == 0, seen['said']
+    assert not without or 'with PPL' in seen['said'], seen['said']
+    assert without or seen['mismatch_cnt'] == 0, seen['said']
+    with open(copy, 'rb') as f:
+        check_data(f.read(), reference)
+
+
+def opus_replays(run, array, reference, without):
+    """Likewise; writable, for read-only nothing is replayed."""
+    opus.open_writable(array, without)
+    assert says_clean(array) or 0 in without
+    found = opus.info(array, without)
+    assert found['state'] == ('degraded' if without else 'optimal'), found
+    data = opus.read_all(array, without)
+    check_data(data, reference)
+    if not without:
+        md_replays(run, array, data, ())
+
+
+def killed_with_log(run, kill, replay):
+    """With a partial parity log the other side needs no resync, and bears
+    the loss of a member at the same time."""
+    shape = Shape('raid5', 4, 'left-symmetric')
+    options = shlex.join(shape.mdadm_options(
+        bitmap=None, **{'consistency-policy': 'ppl'}))
+    with run.array(shape) as array:
+        made = array.in_guest(
+            run.guest, f'create {options}\n'
+                       f'fill {shlex.quote(run.pattern.path)}\nchecksum\nstop')
+        reference = run.pattern.start(made['size'])
+        kill(run, array, made['size'])
+        assert says_active(array)
+        for without in ((), *((slot,) for slot in range(shape.members))):
+            twin = array.copy_to(os.path.basename(array.dir) + '-twin')
+            try:
+                replay(run, twin, reference, without)
+            finally:
+                twin.remove()
+
+
 def run_all(run):
+    run.scenario('opus-raid is killed, md replays its log',
+                 killed_with_log, run, kill_opus, md_replays)
+    run.scenario('md is killed, opus-raid replays its log',
+                 killed_with_log, run, kill_md, opus_replays)
+    run.scenario('opus-raid is killed, and replays its own',
+                 killed_with_log, run, kill_opus, opus_replays)
     for shape in SHAPES:
         run.scenario(f'opus-raid is killed while it writes {shape}',
                      killed, run, shape, kill_opus)
