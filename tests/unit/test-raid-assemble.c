@@ -419,6 +419,22 @@ static void test_spares(void)
     assert_refused(STRICT, RAID_REFUSE_STALE, 3, 0);
     assert_accepted(DEGRADED, RAID_ARRAY_OPTIMAL, 0);
 
+    super_set_make(set, 5, 3);      /* its number was given away */
+    super_set_add(set, MD_ROLE_SPARE);
+    super_set_add(set, MD_ROLE_SPARE);
+    set->supers[4].dev_number = 3;
+    set->supers[4].events--;
+    assert_refused(STRICT, RAID_REFUSE_STALE, 4, 0);
+    assert_accepted(DEGRADED, RAID_ARRAY_OPTIMAL, 0);
+    g_assert_cmpint(out->verdicts[3], ==, RAID_MEMBER_SPARE);
+    g_assert_cmpint(out->verdicts[4], ==, RAID_MEMBER_STALE);
+    super_set_say(set, ALL, 2, MD_ROLE_FAULTY);     /* and was rebuilt */
+    super_set_say(set, ALL, 3, 2);
+    super_set_say(set, 1 << 4, 3, MD_ROLE_SPARE);
+    assert_accepted(DEGRADED, RAID_ARRAY_OPTIMAL, 0);
+    g_assert_cmpint(out->verdicts[3], ==, RAID_MEMBER_IN_SYNC);
+    g_assert_cmpint(out->verdicts[4], ==, RAID_MEMBER_STALE);
+
     super_set_make(set, 5, 3);      /* nothing else */
     super_set_say(set, ALL, 0, MD_ROLE_SPARE);
     set->nr = 1;

@@ -206,6 +206,44 @@ static void drop_failed_spares(const Judge *judge)
     }
 }
 
+/* Another one has its number: the one that was given it later, if a spare. */
+static bool is_replaced(const Judge *judge, unsigned spare)
+{
+    const MdSuper *sb = judge->supers[spare];
+
+    for (unsigned i = 0; i < judge->nr; i++) {
+        const MdSuper *other = judge->supers[i];
+        RaidMemberState verdict = judge->out->verdicts[i];
+
+        if (i != spare && other->dev_number == sb->dev_number &&
+            (verdict == RAID_MEMBER_SPARE ? other->events >= sb->events
+                                          : verdict != RAID_MEMBER_STALE)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * A device number has one owner. A spare that is taken away is told nothing,
+ * and its number is given to the next one: when it comes back, it is too late.
+ */
+static void drop_replaced_spares(const Judge *judge)
+{
+    RaidMemberState *verdicts = judge->out->verdicts;
+    bool replaced[RAID_MAX_CANDIDATES];
+
+    for (unsigned i = 0; i < judge->nr; i++) {
+        replaced[i] = verdicts[i] == RAID_MEMBER_SPARE &&
+                      is_replaced(judge, i);
+    }
+    for (unsigned i = 0; i < judge->nr; i++) {
+        if (replaced[i]) {
+            verdicts[i] = RAID_MEMBER_STALE;
+        }
+    }
+}
+
 /* No single update lets a member in that was out before: it is rebuilt. */
 static bool check_agreement(Judge *judge)
 {
@@ -238,5 +276,6 @@ bool raid_history_judge(const MdSuper *const *supers, unsigned nr,
     }
     find_freshest(&judge);
     drop_failed_spares(&judge);
+    drop_replaced_spares(&judge);
     return check_agreement(&judge);
 }
