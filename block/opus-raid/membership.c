@@ -283,6 +283,9 @@ static void detach(OpusRaid *s, OpusMember *m)
         for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
             if (s->slots[slot] == m) {
                 s->slots[slot] = NULL;
+                if (s->rebuild_slot == slot) {
+                    s->rebuild_slot = -1;
+                }
             } else if (s->slots[slot] > m) {
                 s->slots[slot]--;
             }
