@@ -122,6 +122,17 @@ class Client:
             raise OSError(request.error, os.strerror(request.error))
         return request.data
 
+    def fileno(self):
+        return self._socket.fileno()
+
+    def is_ready(self):
+        """Is there a reply, or the end, so that reap() will not wait?"""
+        if self._arrived:
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
     def in_flight(self):
         """How many requests reap() has still to tell of."""
         return len(self._requests) + len(self._arrived)

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Members fail, are removed and added, rebuilds are hindered: at random.
+
+Owns: which failures the array must bear (the budget), and what it looked like
+when it was last asked.
+Must not know: requests.
+"""
+
+from daemon import Refused
+from members import delay_rule, random_rule
+from oracle import Wrong
+
+JOB = 'opus-raid-rebuild-r0'
+NODE = 'r0'
+
+
+class Chaos:
+    """One run of the daemon. Called between requests."""
+
+    def __init__(self, daemon, shape, members, oracle, rng, diary, count,
+                 aio):
+        self.daemon = daemon
+        self.shape = shape
+        self.members = members
+        self.oracle = oracle
+        self.rng = rng
+        self.diary = diary
+        self.count = count
+        self.aio = aio
+        self.info = None
+        self.wild = False           # members are to fail
+        self._set_failing(False)
+
+    def _set_failing(self, failing):
+        """Is a member missing, or may one be before we look again?"""
+        self.failing = failing
+        # Where copies may differ, it is another one that is read then.
+        self.oracle.set_lenient(failing)
+
+    # --- looking
+
+    def look(self):
+        """Ask what the array is like, and take note of it."""
+        self.info, = self.daemon.cmd('query-opus-raid', node_name=NODE)
+        self.note_events()
+        for entry in self.info['members']:
+            if 'node-name' not in entry:
+                continue
+            member = self.members.by_name(entry['node-name'])
+            member.in_sync = entry['state'] == 'in-sync' and not member.armed
+            if entry['state'] == 'faulty':
+                member.failed = True
+                member.armed = None
+        if self.info['state'] == 'failed':
+            raise Wrong(f'the array has failed: {self.states()}')
+        self._set_failing(self.missing() > 0 or bool(self.members.armed()))
+        return self.info
+
+    def note_events(self):
+        for event in self.daemon.take_events():
+            if event['event'].startswith('OPUS_RAID_'):
+                self._note_event(event['event'], event['data'])
+
+    def _note_event(self, name, data):
+        self.count[name] += 1
+        words = ' '.join(f'{key}={value}' for key, value in data.items()
+                         if key != 'node-name')
+        self.diary.note(f'event {name} {words}')
+        if name == 'OPUS_RAID_MEMBER_FAILED':
+            self._lost(self.members.by_name(data['member']))
+
+    def _lost(self, member):
+        member.failed = True
+        member.in_sync = False
+        member.armed = None
+        self._set_failing(True)
+
+    def states(self):
+        words = ' '.join(
+            f"{entry.get('node-name', '-')}={entry['state']}"
+            for entry in self.info['members'])
+        return (f"{self.info['state']}{' dirty' * self.info['dirty']}, "
+                f"events {self.info['events']}: {words}")
+
+    def missing(self):
+        return sum(entry['state'] != 'in-sync'
+                   for entry in self.info['members'] if 'slot' in entry)
+
+    def is_settled(self):
+        """Is redundancy right everywhere, as far as is known?"""
+        return self.info['state'] == 'optimal' and not self.failing
+
+    def budget(self):
+        """How many more members may fail."""
+        if self.shape.parity and self.info['state'] == 'resync-pending':
+            return 0
+        return (self.shape.tolerates - self.missing()
+                - len(self.members.armed()))
+
+    # --- before the array is opened
+
+    def arm(self, members, budget):
+        """Nodes of the members; up to @budget of them are going to fail."""
+        nodes = []
+        for member in members:
+            rules = []
+            if self.rng.random() < 0.15:
+                rules.append(delay_rule(self.rng))
+            elif budget > 0 and self.rng.random() < 0.3:
+                what, rule = random_rule(self.rng, self.shape)
+                rules.append(rule)
+                member.armed = what
+                member.in_sync = False
+                self._set_failing(True)
+                budget -= 1
+                self.diary.note(f'{member.name}: {what}')
+            nodes.append(member.make_node(self.aio, rules))
+        return nodes
+
+    # --- while it runs
+
+    def act(self, wild):
+        """Look, then do one random thing that is possible.
+
+        Unless @wild, none that makes a member fail.
+        """
+        self.look()
+        self.wild = wild
+        actions = [self._fail] * 3 + [self._add] * 4 + [
+            self._remove, self._remove, self._speed, self._pause,
+            self._cancel, self._remove_in_use]
+        self.rng.shuffle(actions)
+        for action in actions:
+            if action():
+                return
+
+    def entries(self, *states):
+        return [entry for entry in self.info['members']
+                if entry['state'] in states and 'node-name' in entry]
+
+    def _try(self, command, **args):
+        """Returns None, or why it was refused."""
+        words = ' '.join(str(value) for value in args.values())
+        try:
+            self.daemon.cmd(command, **args)
+        except Refused as error:
+            self.diary.note(f'{command} {words}: {error}')
+            return str(error)
+        self.diary.note(f'{command} {words}')
+        return None
+
+    def _fail(self):
+        found = self.entries('in-sync', 'rebuilding')
+        if not found or not self.wild:
+            return False
+        entry = self.rng.choice(found)
+        if 'slot' not in entry:
+            return False
+        if entry['state'] == 'in-sync' and self.budget() < 1:
+            return False
+        member = self.members.by_name(entry['node-name'])
+        member.in_sync = False
+        self._set_failing(True)
+        self.count['fail-member'] += 1
+        if not self._try('opus-raid-fail-member', node_name=NODE,
+                         member=member.name):
+            self._lost(member)
+        return True
+
+    def _remove(self):
+        found = self.entries('faulty', 'stale', 'spare')
+        if not found:
+            return False
+        member = self.members.by_name(self.rng.choice(found)['node-name'])
+        if self._try('opus-raid-remove-member', node_name=NODE,
+                     member=member.name):
+            return True
+        self.daemon.cmd('blockdev-del', node_name=member.name)
+        member.node = None
+        member.armed = None
+        self.count['remove-member'] += 1
+        # Otherwise it is there again at the next start.
+        if self.rng.random() < 0.7:
+            member.blank()
+            self.diary.note(f'{member.name}: blank')
+        return True
+
+    def _remove_in_use(self):
+        found = self.entries('in-sync')
+        if not found or self.rng.random() < 0.7:
+            return False
+        name = self.rng.choice(found)['node-name']
+        if self._try('opus-raid-remove-member', node_name=NODE,
+                     member=name):
+            return True
+        # It may have failed since we looked.
+        self.look()
+        if not self.members.by_name(name).failed:
+            raise Wrong(f'{name} was removed while it was in use')
+        return True
+
+    def _add(self):
+        unused = self.members.unused()
+        if not unused:
+            return False
+        member = self.rng.choice(unused)
+        rules = []
+        if self.rng.random() < 0.1:
+            what, rule = random_rule(self.rng, self.shape)
+            rules.append(rule)
+            member.armed = what
+            self.diary.note(f'{member.name}: {what}')
+        self.daemon.cmd('blockdev-add', **member.make_node(self.aio, rules))
+        error = self._try('opus-raid-add-member', node_name=NODE,
+                          member=member.name)
+        self.count['add-member'] += 1
+        if error and not member.armed:
+            raise Wrong(f'a blank member was refused: {error}')
+        if error:
+            self.daemon.cmd('blockdev-del', node_name=member.name)
+            member.node = None
+            member.blank()
+        return True
+
+    # --- the rebuild
+
+    def _job(self):
+        return next((job for job in self.daemon.cmd('query-jobs')
+                     if job['id'] == JOB), None)
+
+    def _speed(self):
+        if not self._job():
+            return False
+        speed = self.rng.choice((0, 0, 1 << 20, 4 << 20))
+        self._try('block-job-set-speed', device=JOB, speed=speed)
+        return True
+
+    def _pause(self):
+        job = self._job()
+        if not job:
+            return False
+        command = 'resume' if job['status'] == 'paused' else 'pause'
+        self._try(f'block-job-{command}', device=JOB)
+        return True
+
+    def _cancel(self):
+        if not self._job() or self.rng.random() < 0.5:
+            if self.missing() and not self._job():
+                self._try('opus-raid-rebuild', node_name=NODE)
+                return True
+            return False
+        self._try('block-job-cancel', device=JOB)
+        return True

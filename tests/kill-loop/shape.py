@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an array looks like, and what it promises."""
+
+import itertools
+
+KIB = 1024
+
+_PARITY_LAYOUTS = ('left-asymmetric', 'right-asymmetric', 'left-symmetric',
+                   'right-symmetric', 'parity-first', 'parity-last')
+
+
+class Shape:
+    """A random one, of a level if one is given."""
+
+    def __init__(self, rng, level=None):
+        self.level = level or rng.choice(('raid1', 'raid5', 'raid5', 'raid6',
+                                          'raid6', 'raid10'))
+        self.options = {'level': self.level}
+        self.parity = self.level in ('raid5', 'raid6')
+        if self.level == 'raid1':
+            self.slots = rng.randint(2, 4)
+            self.tolerates = self.slots - 1
+        elif self.parity:
+            self.tolerates = {'raid5': 1, 'raid6': 2}[self.level]
+            self.slots = rng.randint(2 + self.tolerates, 6)
+            self.options['layout'] = rng.choice(_PARITY_LAYOUTS)
+        else:
+            self.slots = rng.randint(4, 6)
+            self.tolerates = rng.choice((1, 1, 1, 2))
+            self.options['copies'] = self.tolerates + 1
+            self.options['layout'] = rng.choice(('near', 'far', 'offset'))
+        if self.level != 'raid1':
+            self.options['chunk-size'] = KIB * rng.choice((4, 8, 16, 32, 64,
+                                                           128))
+        self.data_offset = KIB * rng.choice((64, 256, 1024))
+        self.options['data-offset'] = self.data_offset
+        self.member_bytes = (self.data_offset
+                             + KIB * rng.randrange(1024, 5 * 1024, 4))
+
+    def __str__(self):
+        text = f'{self.slots} x {self.member_bytes}'
+        return text + ''.join(f', {key} {value}'
+                              for key, value in self.options.items())
+
+    def needs_log_when_degraded(self):
+        """Is it refused when it is dirty and degraded at the same time?
+
+        Nothing but a log of what was being written could make up for that.
+        """
+        return self.parity
+
+    def losses(self, rng, most):
+        """Sets of slots without which all data must be there; @most sets."""
+        sets = [lost for count in range(1, self.tolerates + 1)
+                for lost in itertools.combinations(range(self.slots), count)]
+        return rng.sample(sets, min(most, len(sets)))
