@@ -85,15 +85,29 @@ static int GRAPH_RDLOCK member_write_done(OpusMember *m, const char *what,
     return 0;
 }
 
+/*
+ * FUA for a child that does not know it. The block layer would flush before it
+ * counts the write (bdrv_co_write_req_finish()), and leaves a flush out if it
+ * has counted none since the last one: so that is not done by it, but here.
+ */
+static int coroutine_fn GRAPH_RDLOCK member_flush_after(OpusMember *m, int ret,
+                                                        BdrvRequestFlags fua)
+{
+    return ret >= 0 && fua ? bdrv_co_flush(m->child->bs) : ret;
+}
+
 int coroutine_fn GRAPH_RDLOCK
 opus_member_pwritev(OpusMember *m, int64_t off, int64_t bytes,
                     QEMUIOVector *qiov, size_t qiov_offset,
                     BdrvRequestFlags flags)
 {
     AioContext *back = member_enter_home(m);
+    BdrvRequestFlags fua = flags & BDRV_REQ_FUA &
+                           ~m->child->bs->supported_write_flags;
     int ret = bdrv_co_pwritev_part(m->child, off, bytes, qiov, qiov_offset,
-                                   flags);
+                                   flags & ~fua);
 
+    ret = member_flush_after(m, ret, fua);
     member_leave_home(back);
     return member_write_done(m, "write", off, bytes, ret);
 }
@@ -103,8 +117,11 @@ opus_member_pwrite_zeroes(OpusMember *m, int64_t off, int64_t bytes,
                           BdrvRequestFlags flags)
 {
     AioContext *back = member_enter_home(m);
-    int ret = bdrv_co_pwrite_zeroes(m->child, off, bytes, flags);
+    BdrvRequestFlags fua = flags & BDRV_REQ_FUA &
+                           ~m->child->bs->supported_zero_flags;
+    int ret = bdrv_co_pwrite_zeroes(m->child, off, bytes, flags & ~fua);
 
+    ret = member_flush_after(m, ret, fua);
     member_leave_home(back);
     return member_write_done(m, "zeroes", off, bytes, ret);
 }

@@ -163,8 +163,8 @@ int coroutine_fn opus_new_member_write_super(const OpusNewMember *m,
     size_t bytes = QEMU_ALIGN_UP(md_super_encode(super, buf),
                                  RAID_SECTOR_BYTES);
     int ret = blk_co_pwrite(m->blk, super->super_offset_sectors *
-                            RAID_SECTOR_BYTES, bytes, buf, BDRV_REQ_FUA);
+                            RAID_SECTOR_BYTES, bytes, buf, 0);
 
     qemu_vfree(buf);
-    return ret;
+    return ret < 0 ? ret : blk_co_flush(m->blk);
 }
