@@ -173,9 +173,11 @@ static int coroutine_fn prepare_co(OpusRaid *s, void *opaque, Error **errp)
     } else if (fill_super(s, &m, &add->super, errp)) {
         ret = add->force ? 0 : opus_new_member_check_empty(&m, errp);
         if (ret == 0) {
-            ret = opus_new_member_wipe(&m,
+            uint64_t wipe =
                 MAX(add->super.data_offset_sectors * RAID_SECTOR_BYTES,
-                    WIPE_BYTES), false);
+                    WIPE_BYTES);
+
+            ret = opus_new_member_wipe(&m, MIN(wipe, m.device_bytes), false);
             if (ret < 0) {
                 error_setg_errno(errp, -ret, "Cannot zero member '%s'",
                                  m.name);
