@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Raid-sim: the driver on disks that lose power
+ *
+ * Owns: the command line and the start of the block layer.
+ * Must not know: how anything is tested.
+ * Threads: main loop only.
+ */
+
+#include "qemu/osdep.h"
+#include <getopt.h>
+#include "block/block.h"
+#include "qapi/error.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "choice.h"
+#include "report.h"
+#include "trial.h"
+#include "vclock.h"
+
+static const char usage[] =
+    "usage: raid-sim [options]\n"
+    "\n"
+    "Runs opus-raid on disks in memory that have volatile caches, fail, and\n"
+    "lose power at any moment, and checks what is left.\n"
+    "\n"
+    "  -s, --seed N      start with this seed (default 1)\n"
+    "  -n, --number N    run so many trials of each level (default 500)\n"
+    "  -l, --level NAME  only this level: raid1, raid5, raid6, raid10\n"
+    "  -t, --self-test   disks that lie about flushes must be noticed\n"
+    "  -v, --verbose     tell all that happened if a promise is broken\n"
+    "  -h, --help        show this\n";
+
+static const struct option long_options[] = {
+    { "seed", required_argument, NULL, 's' },
+    { "number", required_argument, NULL, 'n' },
+    { "level", required_argument, NULL, 'l' },
+    { "self-test", no_argument, NULL, 't' },
+    { "verbose", no_argument, NULL, 'v' },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 }
+};
+
+typedef struct CommandLine {
+    uint64_t seed;
+    uint64_t number;
+    int level;                  /* -1: all */
+    bool self_test;
+} CommandLine;
+
+static void G_NORETURN refuse(const char *what, const char *value)
+{
+    fprintf(stderr, "raid-sim: %s: %s\n\n%s", what, value, usage);
+    exit(2);
+}
+
+static uint64_t parse_number(const char *text)
+{
+    guint64 value;
+
+    if (!g_ascii_string_to_unsigned(text, 10, 0, INT64_MAX, &value, NULL)) {
+        refuse("not a number", text);
+    }
+    return value;
+}
+
+static void parse_command_line(CommandLine *cl, int argc, char **argv)
+{
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "s:n:l:tvh", long_options,
+                              NULL)) != -1) {
+        switch (opt) {
+        case 's':
+            cl->seed = parse_number(optarg);
+            break;
+        case 'n':
+            cl->number = parse_number(optarg);
+            break;
+        case 'l':
+            cl->level = qapi_enum_parse(&OpusRaidLevel_lookup, optarg, -1,
+                                        NULL);
+            if (cl->level < 0) {
+                refuse("no such level", optarg);
+            }
+            break;
+        case 't':
+            cl->self_test = true;
+            break;
+        case 'v':
+            report_want_details();
+            break;
+        case 'h':
+            printf("%s", usage);
+            exit(0);
+        default:
+            fprintf(stderr, "\n%s", usage);
+            exit(2);
+        }
+    }
+    if (optind < argc) {
+        refuse("not an option", argv[optind]);
+    }
+}
+
+static void G_NORETURN on_hang(void)
+{
+    report_broken("hang: something waits for what can never happen");
+}
+
+static void run_level(const CommandLine *cl, OpusRaidLevel level,
+                      SubjectPolicy policy)
+{
+    TrialCounts counts = { 0 };
+
+    for (uint64_t i = 0; i < cl->number; i++) {
+        g_autofree char *text = NULL;
+        TrialSpec spec;
+
+        choice_seed(cl->seed + i);
+        trial_choose(&spec, level, policy);
+        spec.lie = cl->self_test;
+        text = trial_describe(&spec);
+        report_context("--level %s --seed %" PRIu64 " --number 1 (%s)",
+                       OpusRaidLevel_str(level), cl->seed + i, text);
+        trial_run(&spec, &counts);
+    }
+    report_ok("%s, policy %s: %" PRIu64 " arrays, %u power cuts, %u of them "
+              "during recovery, %u faults, %u rebuilds, %u opens with members "
+              "left out, %u refusals", OpusRaidLevel_str(level),
+              subject_policy_name(policy), cl->number, counts.cuts,
+              counts.recovery_cuts, counts.faults, counts.rebuilds,
+              counts.opens, counts.refusals);
+}
+
+static void run_levels(const CommandLine *cl)
+{
+    static const OpusRaidLevel levels[] = {
+        OPUS_RAID_LEVEL_RAID1, OPUS_RAID_LEVEL_RAID5, OPUS_RAID_LEVEL_RAID6,
+        OPUS_RAID_LEVEL_RAID10,
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(levels); i++) {
+        for (unsigned policy = 0; policy < SUBJECT_POLICY__MAX; policy++) {
+            if (cl->level < 0 || cl->level == levels[i]) {
+                run_level(cl, levels[i], policy);
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    CommandLine cl = { .seed = 1, .number = 500, .level = -1 };
+
+    parse_command_line(&cl, argc, argv);
+    vclock_start(on_hang);
+    module_call_init(MODULE_INIT_QOM);
+    qemu_init_main_loop(&error_fatal);
+    bdrv_init();
+    if (cl.self_test) {
+        report_expect_broken();
+    }
+    run_levels(&cl);
+    if (cl.self_test) {
+        printf("not ok - nobody noticed that flushes do nothing\n");
+        return 1;
+    }
+    report_plan();
+    return 0;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Subject: the array under test, by way of the real driver
+ *
+ * Owns: the array's node and its members' nodes.
+ * Must not know: what is done with the array, or what it should hold.
+ * Threads: main loop only.
+ */
+
+#include "qemu/osdep.h"
+#include "block/aio-wait.h"
+#include "block/block_int.h"
+#include "block/blockjob.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-opus-raid.h"
+#include "qapi/qapi-types-block-core.h"
+#include "qemu/coroutine.h"
+#include "qemu/job.h"
+#include "qemu/units.h"
+#include "qobject/qdict.h"
+#include "subject.h"
+#include "wrap.h"
+
+#define DATA_OFFSET (64 * KiB)
+
+/* Behind the data, so that a 1.0 superblock's place is no data. */
+#define TAIL_BYTES  (64 * KiB)
+
+static BlockBackend *array_blk;
+
+/* The driver starts rebuilds by itself in arrays of the monitor only. */
+BlockDriverState *__wrap_bdrv_next_monitor_owned(BlockDriverState *bs)
+{
+    return bs || !array_blk ? NULL : blk_bs(array_blk);
+}
+
+const char *subject_policy_name(SubjectPolicy policy)
+{
+    static const char *const names[SUBJECT_POLICY__MAX] = {
+        [SUBJECT_RESYNC] = "resync",
+    };
+
+    return names[policy];
+}
+
+static bool has_parity(const SubjectSpec *spec)
+{
+    return spec->level == OPUS_RAID_LEVEL_RAID5 ||
+           spec->level == OPUS_RAID_LEVEL_RAID6;
+}
+
+bool subject_heals_degraded(const SubjectSpec *spec)
+{
+    return !has_parity(spec);
+}
+
+unsigned subject_tolerates(const SubjectSpec *spec)
+{
+    switch (spec->level) {
+    case OPUS_RAID_LEVEL_RAID1:
+        return spec->nr_slots - 1;
+    case OPUS_RAID_LEVEL_RAID6:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+uint64_t subject_disk_bytes(const SubjectSpec *spec)
+{
+    return DATA_OFFSET + spec->member_bytes + TAIL_BYTES;
+}
+
+static char *disk_name(unsigned disk)
+{
+    return g_strdup_printf("m%u", disk);
+}
+
+static BlockDriverState *open_disk(unsigned disk)
+{
+    g_autofree char *name = disk_name(disk);
+    QDict *options = qdict_new();
+
+    qdict_put_str(options, "driver", "opus-sim");
+    qdict_put_str(options, "node-name", name);
+    qdict_put_int(options, "index", disk);
+    return bdrv_open(NULL, NULL, options, BDRV_O_RDWR | BDRV_O_UNMAP,
+                     &error_abort);
+}
+
+typedef struct Create {
+    BlockdevCreateOptions options;
+    bool ok;
+    bool done;
+} Create;
+
+static void coroutine_fn create_co(void *opaque)
+{
+    Create *run = opaque;
+    BlockDriver *drv = bdrv_find_format("opus-raid");
+
+    run->ok = drv->bdrv_co_create(&run->options, NULL) == 0;
+    run->done = true;
+    aio_wait_kick();
+}
+
+bool subject_create(const SubjectSpec *spec)
+{
+    Create run = { .options = { .driver = BLOCKDEV_DRIVER_OPUS_RAID } };
+    BlockdevCreateOptionsOpusRaid *raid = &run.options.u.opus_raid;
+    BlockdevRefList **tail = &raid->members;
+    BlockDriverState *disks[BITS_PER_LONG];
+
+    raid->level = spec->level;
+    raid->has_chunk_size = spec->level != OPUS_RAID_LEVEL_RAID1;
+    raid->chunk_size = spec->chunk_bytes;
+    raid->has_size = true;
+    raid->size = spec->member_bytes;
+    raid->has_data_offset = true;
+    raid->data_offset = DATA_OFFSET;
+    raid->has_assume_clean = true;
+    raid->assume_clean = true;          /* blank disks hold zeroes */
+    for (unsigned i = 0; i < spec->nr_slots; i++) {
+        BlockdevRef *ref = g_new0(BlockdevRef, 1);
+
+        disks[i] = open_disk(i);
+        ref->type = QTYPE_QSTRING;
+        ref->u.reference = disk_name(i);
+        QAPI_LIST_APPEND(tail, ref);
+    }
+    qemu_coroutine_enter(qemu_coroutine_create(create_co, &run));
+    AIO_WAIT_WHILE_UNLOCKED(NULL, !run.done);
+    qapi_free_BlockdevRefList(raid->members);
+    for (unsigned i = 0; i < spec->nr_slots; i++) {
+        bdrv_unref(disks[i]);
+    }
+    return run.ok;
+}
+
+bool subject_open(uint64_t disks, SubjectHow how, Error **errp)
+{
+    QDict *options = qdict_new();
+    int flags = BDRV_O_UNMAP | (how == SUBJECT_READ_ONLY ? 0 : BDRV_O_RDWR);
+    unsigned nr = 0;
+
+    qdict_put_str(options, "driver", "opus-raid");
+    qdict_put_str(options, "node-name", "array");
+    qdict_put_str(options, "assemble",
+                  how == SUBJECT_FORCED ? "force" : "degraded");
+    for (unsigned disk = 0; disks >> disk; disk++) {
+        g_autofree char *key = g_strdup_printf("members.%u", nr);
+        g_autofree char *driver = g_strdup_printf("%s.driver", key);
+        g_autofree char *index = g_strdup_printf("%s.index", key);
+        g_autofree char *node = g_strdup_printf("%s.node-name", key);
+        g_autofree char *name = disk_name(disk);
+
+        if (disks >> disk & 1) {
+            qdict_put_str(options, driver, "opus-sim");
+            qdict_put_int(options, index, disk);
+            qdict_put_str(options, node, name);
+            nr++;
+        }
+    }
+    array_blk = blk_new_open(NULL, NULL, options, flags, errp);
+    if (array_blk) {
+        blk_set_enable_write_cache(array_blk, true);
+    }
+    return array_blk;
+}
+
+bool subject_is_busy(void)
+{
+    return job_next(NULL);
+}
+
+void subject_close(void)
+{
+    BlockBackend *blk = array_blk;
+
+    while (subject_is_busy()) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+    blk_flush(blk);
+    array_blk = NULL;           /* so that no job starts any more */
+    blk_unref(blk);
+}
+
+BlockBackend *subject_blk(void)
+{
+    return array_blk;
+}
+
+uint64_t subject_bytes(void)
+{
+    return blk_getlength(array_blk);
+}
+
+static OpusRaidInfoList *query(void)
+{
+    return qmp_query_opus_raid("array", &error_abort);
+}
+
+OpusRaidArrayState subject_state(void)
+{
+    g_autoptr(OpusRaidInfoList) list = query();
+
+    return list->value->state;
+}
+
+uint64_t subject_disks(unsigned states)
+{
+    g_autoptr(OpusRaidInfoList) list = query();
+    uint64_t disks = 0;
+
+    for (OpusRaidMemberInfoList *m = list->value->members; m; m = m->next) {
+        const char *name = m->value->node_name;
+
+        if (name && (states >> m->value->state & 1)) {
+            disks |= 1ull << g_ascii_strtoull(name + 1, NULL, 10);
+        }
+    }
+    return disks;
+}
+
+bool subject_add(unsigned disk, Error **errp)
+{
+    g_autofree char *name = disk_name(disk);
+    BlockDriverState *bs = open_disk(disk);
+    Error *err = NULL;
+
+    qmp_opus_raid_add_member("array", name, true, true, &err);
+    bdrv_unref(bs);
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    return true;
+}
+
+uint8_t *subject_read_all(void)
+{
+    uint64_t bytes = subject_bytes();
+    uint8_t *buf = g_malloc(bytes);
+
+    if (blk_pread(array_blk, 0, bytes, buf, 0) < 0) {
+        g_free(buf);
+        return NULL;
+    }
+    return buf;
+}

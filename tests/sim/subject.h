@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Subject: the array under test, by way of the real driver
+ *
+ * Its members are disks of the bus, and the bus has power while any of these
+ * functions runs. Disks are named by masks of their numbers; the node of disk
+ * 3 is "m3", that of the array "array".
+ *
+ * All functions: main loop.
+ */
+#ifndef OPUS_SIM_SUBJECT_H
+#define OPUS_SIM_SUBJECT_H
+
+#include "system/block-backend.h"
+#include "qapi/qapi-types-opus-raid-types.h"
+
+/* What keeps redundancy right over a crash. */
+typedef enum SubjectPolicy {
+    SUBJECT_RESYNC,             /* all is resynced */
+    SUBJECT_POLICY__MAX,
+} SubjectPolicy;
+
+typedef struct SubjectSpec {
+    OpusRaidLevel level;
+    unsigned nr_slots;
+    uint32_t chunk_bytes;
+    uint64_t member_bytes;      /* data on each member */
+    SubjectPolicy policy;
+} SubjectSpec;
+
+const char *subject_policy_name(SubjectPolicy policy);
+
+/* Can a parity array be started dirty and degraded? */
+bool subject_heals_degraded(const SubjectSpec *spec);
+
+/* How many members may be missing. */
+unsigned subject_tolerates(const SubjectSpec *spec);
+
+/* Bytes that a disk needs. */
+uint64_t subject_disk_bytes(const SubjectSpec *spec);
+
+/* Make an array of disks 0, 1, ... Returns false when the power was cut. */
+bool subject_create(const SubjectSpec *spec);
+
+typedef enum SubjectHow {
+    SUBJECT_READ_ONLY,
+    SUBJECT_WRITABLE,
+    SUBJECT_FORCED,             /* writable */
+} SubjectHow;
+
+/**
+ * subject_open: assemble the array from some disks
+ *
+ * Returns false, with @errp set, when the driver refuses or the power is cut.
+ */
+bool subject_open(uint64_t disks, SubjectHow how, Error **errp);
+
+/* Waits for jobs, then closes. */
+void subject_close(void);
+
+BlockBackend *subject_blk(void);
+uint64_t subject_bytes(void);
+OpusRaidArrayState subject_state(void);
+
+/* Disks whose members are in one of some states: a mask of 1 << state. */
+uint64_t subject_disks(unsigned states);
+
+/* Is any job under way? */
+bool subject_is_busy(void);
+
+/* Add a blank disk, and let it be rebuilt. */
+bool subject_add(unsigned disk, Error **errp);
+
+/* Read the whole array; the caller frees it. NULL after an error. */
+uint8_t *subject_read_all(void);
+
+#endif /* OPUS_SIM_SUBJECT_H */

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Trial: the lives of one array, and what is left after each of them
+ *
+ * Owns: which disks belong to the array, and what may have happened to them.
+ * Must not know: how the driver works; the promises are enough.
+ * Threads: main loop.
+ *
+ * A life: the array is assembled from all disks that belong to it, checked as
+ * a whole, put under load, and ends by a power cut or is closed. What is left
+ * then must assemble again, within the limits of the level and the policy, and
+ * hold what was written; and where redundancy is right, it must do so without
+ * any of the members that it can do without.
+ */
+
+#include "qemu/osdep.h"
+#include "block/aio-wait.h"
+#include "block/block.h"
+#include "qapi/error.h"
+#include "qemu/host-utils.h"
+#include "qemu/units.h"
+#include "choice.h"
+#include "guest.h"
+#include "oracle.h"
+#include "report.h"
+#include "trial.h"
+
+#define STATE(name) (1u << OPUS_RAID_MEMBER_STATE_##name)
+
+typedef struct Trial {
+    const TrialSpec *spec;
+    TrialCounts *counts;
+    Oracle *oracle;
+    uint64_t offered;           /* disks that are given at assembly */
+    uint64_t trusted;           /* in sync when last seen, and well since */
+    bool crashed;               /* not closed cleanly since it was in sync */
+    bool was_crashed;           /* the same, at the start of this life */
+    bool was_pending;
+    bool planned_faults;        /* for this life */
+    bool over;                  /* refused, and rightly */
+} Trial;
+
+void trial_choose(TrialSpec *spec, OpusRaidLevel level, SubjectPolicy policy)
+{
+    static const unsigned min_slots[] = {
+        [OPUS_RAID_LEVEL_RAID1] = 2, [OPUS_RAID_LEVEL_RAID5] = 3,
+        [OPUS_RAID_LEVEL_RAID6] = 4, [OPUS_RAID_LEVEL_RAID10] = 3,
+    };
+    unsigned slots = min_slots[level] + choice(3);
+    uint32_t chunk = choice(2) ? 4 * KiB : 8 * KiB;
+
+    *spec = (TrialSpec) {
+        .subject = {
+            .level = level, .nr_slots = slots, .policy = policy,
+            .chunk_bytes = chunk, .member_bytes = chunk * (2 + choice(7)),
+        },
+        .bus = {
+            .nr_disks = slots + 2, .atom = choice(2) ? 512 : 4096,
+            .discard = choice(BUS_DISCARD__MAX), .fua = choice(4),
+            .zeroes = choice(2),
+        },
+        .lives = 2 + choice(5), .faults = choice(3), .spares = choice(3),
+    };
+    spec->bus.disk_bytes = subject_disk_bytes(&spec->subject);
+}
+
+char *trial_describe(const TrialSpec *spec)
+{
+    return g_strdup_printf(
+        "%s, %u members, policy %s, chunk %u, %" PRIu64 " bytes each, atom %u%s"
+        "%s%s%s", OpusRaidLevel_str(spec->subject.level),
+        spec->subject.nr_slots, subject_policy_name(spec->subject.policy),
+        spec->subject.chunk_bytes, spec->subject.member_bytes, spec->bus.atom,
+        spec->bus.fua ? ", FUA" : "", spec->bus.zeroes ? ", zeroes" : "",
+        spec->faults ? ", faults" : "", spec->spares ? ", spares" : "");
+}
+
+static void on_cut(void *opaque)
+{
+    Trial *t = opaque;
+
+    report_note("# power cut at event %" PRIu64 "\n", bus_events());
+    oracle_cut(t->oracle);
+    t->counts->cuts++;
+}
+
+static void power_on(Trial *t, uint64_t cut_at)
+{
+    report_note("# power on, to be cut at %" PRIu64 "\n", cut_at);
+    bus_power_on(cut_at, on_cut, t);
+}
+
+/* Is the array one that is refused when it is dirty and degraded? */
+static bool needs_resync_first(const Trial *t)
+{
+    return !subject_heals_degraded(&t->spec->subject);
+}
+
+/* Does redundancy await a resync? A degraded array does not tell. */
+static bool is_pending(const Trial *t)
+{
+    OpusRaidArrayState state = subject_state();
+
+    return state == OPUS_RAID_ARRAY_STATE_RESYNC_PENDING ||
+           (state == OPUS_RAID_ARRAY_STATE_DEGRADED && t->was_crashed &&
+            !needs_resync_first(t));
+}
+
+/* May a request fail because of what the array had to go through? */
+static bool may_fail(void *opaque)
+{
+    Trial *t = opaque;
+
+    return t->was_pending && needs_resync_first(t) && t->planned_faults;
+}
+
+/* Read all; what is there stays there. */
+static void check_content(Trial *t, bool settle)
+{
+    g_autofree uint8_t *all = subject_read_all();
+    uint64_t bytes = subject_bytes();
+    int64_t bad;
+
+    if (!all) {
+        if (!bus_is_cut() && !may_fail(t)) {
+            report_broken("the array can't be read");
+        }
+        return;
+    }
+    if (bus_is_cut()) {
+        return;
+    }
+    bad = oracle_check(t->oracle, 0, bytes, all, 0);
+    if (bad >= 0) {
+        oracle_explain(t->oracle, bad, all + bad);
+        report_broken("the array holds what it must not, at %" PRId64, bad);
+    }
+    if (settle) {
+        oracle_settle(t->oracle, 0, bytes, all);
+    }
+}
+
+/*
+ * Copies may differ until they are resynced, and then it counts which of them
+ * are there; a chunk and its parity are another matter.
+ */
+static bool content_is_settled(const Trial *t, bool pending)
+{
+    OpusRaidLevel level = t->spec->subject.level;
+
+    return !pending || level == OPUS_RAID_LEVEL_RAID5 ||
+           level == OPUS_RAID_LEVEL_RAID6;
+}
+
+/* Open the array; false when that is over, for now or for good. */
+static bool open_array(Trial *t)
+{
+    Error *err = NULL;
+    const char *text;
+
+    if (subject_open(t->offered, SUBJECT_WRITABLE, &err)) {
+        return true;
+    }
+    text = error_get_pretty(err);
+    report_note("# refused: %s\n", text);
+    if (bus_is_cut()) {
+        error_free(err);
+        return false;
+    }
+    if (!strstr(text, "DIRTY_DEGRADED") || !needs_resync_first(t) ||
+        !t->crashed || ctpop64(t->offered & t->trusted) >=
+                       t->spec->subject.nr_slots) {
+        report_broken("the array is refused: %s", text);
+    }
+    error_free(err);
+    t->over = true;
+    t->counts->refusals++;
+    return false;
+}
+
+/*
+ * Compare what the driver says of members with what happened to them. What it
+ * thinks after a cut stays with it.
+ */
+static void look_at_members(Trial *t)
+{
+    uint64_t in_sync = subject_disks(STATE(IN_SYNC));
+    uint64_t lost = t->trusted & t->offered & ~in_sync & ~bus_failed_disks();
+
+    if (bus_is_cut()) {
+        t->trusted &= ~bus_failed_disks();
+        return;
+    }
+    if (lost) {
+        report_broken("disks 0x%" PRIx64 " are not in sync though nothing "
+                      "happened to them", lost);
+    }
+    t->counts->rebuilds += ctpop64(in_sync & ~t->trusted);
+    t->trusted = in_sync & ~bus_failed_disks();
+    report_note("# %s; in sync: 0x%" PRIx64 ", failed: 0x%" PRIx64 "\n",
+                OpusRaidArrayState_str(subject_state()), in_sync,
+                bus_failed_disks());
+}
+
+/* A disk that the array may lose now; false when there is none. */
+static bool choose_victim(const Trial *t, unsigned *disk)
+{
+    uint64_t in_sync = subject_disks(STATE(IN_SYNC));
+    unsigned missing = t->spec->subject.nr_slots - ctpop64(in_sync);
+
+    if (missing >= subject_tolerates(&t->spec->subject)) {
+        return false;
+    }
+    do {
+        *disk = choice(t->spec->bus.nr_disks);
+    } while (!(in_sync >> *disk & 1));
+    return true;
+}
+
+static void plan_faults(Trial *t)
+{
+    unsigned disk;
+
+    if (t->spec->faults && choice(2) && choose_victim(t, &disk)) {
+        bus_plan_fault(bus_events() + 1 + choice(200), disk,
+                       choice(BUS_FAULT__MAX));
+        t->counts->faults++;
+        t->planned_faults = true;
+    }
+}
+
+/* Give the array a spare, if it could use one. */
+static void add_spare(Trial *t)
+{
+    uint64_t in_use = subject_disks(STATE(IN_SYNC) | STATE(REBUILDING) |
+                                    STATE(SPARE));
+    Error *err = NULL;
+
+    if (subject_state() != OPUS_RAID_ARRAY_STATE_DEGRADED ||
+        ctpop64(in_use) >= t->spec->subject.nr_slots) {
+        return;
+    }
+    for (unsigned disk = 0; disk < t->spec->bus.nr_disks; disk++) {
+        if (t->offered >> disk & 1) {
+            continue;
+        }
+        bus_replace(disk);
+        if (subject_add(disk, &err)) {
+            t->offered |= 1ull << disk;
+        } else if (!bus_is_cut() && !may_fail(t) && !bus_failed_disks()) {
+            report_broken("a spare is refused: %s", error_get_pretty(err));
+        }
+        error_free(err);
+        return;
+    }
+}
+
+/* The middle of a life. Ends without a request in flight. */
+static void live(Trial *t)
+{
+    bool rebuilds = t->spec->spares && choice(2);
+    GuestSpec guest = {
+        .workers = 1 + choice(4), .requests = choice(40),
+        .writes = choice(5), .scribbles = choice(2),
+        .align = t->spec->bus.atom, .may_fail = may_fail, .opaque = t,
+    };
+
+    if (needs_resync_first(t) && rebuilds && choice(2)) {
+        /* Else a cut would leave it dirty and degraded, so it would end. */
+        guest.writes = false;
+    }
+    plan_faults(t);
+    guest_start(&guest, t->oracle);
+    if (guest.writes && guest.requests) {
+        t->crashed = true;
+    }
+    while (guest_is_busy() || subject_is_busy()) {
+        if (rebuilds && guest_requests() > guest.requests / 2) {
+            add_spare(t);
+            rebuilds = false;
+        }
+        aio_poll(qemu_get_aio_context(), true);
+    }
+    if (rebuilds && !bus_is_cut()) {
+        add_spare(t);
+    }
+    while (subject_is_busy()) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+}
+
+/* The power goes while the array is assembled, or soon after. */
+static void cut_recovery(Trial *t)
+{
+    Error *err = NULL;
+
+    power_on(t, 1 + choice(20));
+    if (subject_open(t->offered, SUBJECT_WRITABLE, &err)) {
+        subject_close();
+    }
+    error_free(err);
+    bus_cut();
+    t->counts->recovery_cuts++;
+}
+
+/* With right redundancy, members may be missing. */
+static void check_without(Trial *t, uint64_t in_sync, uint64_t left_out)
+{
+    Error *err = NULL;
+
+    bus_cut();
+    bus_power_on(0, NULL, NULL);
+    if (!subject_open(in_sync & ~left_out, SUBJECT_READ_ONLY, &err)) {
+        report_broken("refused without disks 0x%" PRIx64 ": %s", left_out,
+                      error_get_pretty(err));
+    }
+    check_content(t, !left_out);
+    subject_close();
+    t->counts->opens++;
+}
+
+static void check_redundancy(Trial *t, uint64_t in_sync)
+{
+    unsigned spare_members = subject_tolerates(&t->spec->subject) -
+                             (t->spec->subject.nr_slots - ctpop64(in_sync));
+
+    /* With all there are: what is read now is what the others must tell. */
+    check_without(t, in_sync, 0);
+    for (unsigned a = 0; spare_members && in_sync >> a; a++) {
+        if (in_sync >> a & 1) {
+            uint64_t left_out = 1ull << a;
+
+            check_without(t, in_sync, left_out);
+            if (spare_members > 1) {
+                unsigned b = choice(64 - clz64(in_sync));
+
+                check_without(t, in_sync, left_out | (in_sync & 1ull << b));
+            }
+        }
+    }
+}
+
+/* One life. Returns with the power off. */
+static void one_life(Trial *t)
+{
+    bool ends_well = choice_once_in(3);
+    uint64_t out;
+    bool pending;
+
+    if (choice_once_in(4)) {
+        cut_recovery(t);
+    }
+    t->planned_faults = false;
+    power_on(t, ends_well ? 0 : 1 + choice(choice(2) ? 60 : 1500));
+    if (!open_array(t)) {
+        bus_cut();
+        return;
+    }
+    look_at_members(t);
+    t->was_crashed = t->crashed;
+    t->was_pending = is_pending(t);
+    check_content(t, content_is_settled(t, t->was_pending));
+    if (!bus_is_cut()) {
+        live(t);
+    }
+    look_at_members(t);
+    pending = is_pending(t);
+    if (!bus_is_cut() && !guest_saw_errors()) {
+        check_content(t, false);
+    }
+    out = subject_disks(STATE(STALE) | STATE(FAULTY));
+    subject_close();
+    t->trusted &= ~bus_failed_disks();
+    if (bus_is_cut() || guest_saw_errors()) {
+        bus_cut();
+        return;
+    }
+    /* What is out stays there for a while, and is then taken away. */
+    if (choice(2)) {
+        t->offered &= ~out;
+    }
+    /* All is durable once it is closed. */
+    oracle_flush_end(t->oracle, oracle_flush_begin(t->oracle));
+    bus_cut();
+    t->crashed = pending;
+    if (!t->crashed) {
+        check_redundancy(t, t->trusted);
+        bus_cut();
+    }
+}
+
+void trial_run(const TrialSpec *spec, TrialCounts *counts)
+{
+    Trial t = { .spec = spec, .counts = counts };
+
+    bus_open(&spec->bus);
+    bus_power_on(0, NULL, NULL);
+    if (!subject_create(&spec->subject)) {
+        report_broken("the array can't be created");
+    }
+    bus_cut();
+    t.offered = (1ull << spec->subject.nr_slots) - 1;
+    t.trusted = t.offered;
+    bus_power_on(0, NULL, NULL);
+    if (!subject_open(t.offered, SUBJECT_READ_ONLY, NULL)) {
+        report_broken("the new array can't be opened");
+    }
+    t.oracle = oracle_new(subject_bytes());
+    subject_close();
+    bus_cut();
+    bus_let_lie(spec->lie);
+    for (unsigned i = 0; i < spec->lives && !t.over; i++) {
+        one_life(&t);
+    }
+    oracle_free(t.oracle);
+    bus_close();
+}
