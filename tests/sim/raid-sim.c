@@ -27,6 +27,7 @@ static const char usage[] =
     "  -s, --seed N      start with this seed (default 1)\n"
     "  -n, --number N    run so many trials of each level (default 500)\n"
     "  -l, --level NAME  only this level: raid1, raid5, raid6, raid10\n"
+    "  -p, --policy NAME only this consistency policy\n"
     "  -t, --self-test   disks that lie about flushes must be noticed\n"
     "  -v, --verbose     tell all that happened if a promise is broken\n"
     "  -h, --help        show this\n";
@@ -35,6 +36,7 @@ static const struct option long_options[] = {
     { "seed", required_argument, NULL, 's' },
     { "number", required_argument, NULL, 'n' },
     { "level", required_argument, NULL, 'l' },
+    { "policy", required_argument, NULL, 'p' },
     { "self-test", no_argument, NULL, 't' },
     { "verbose", no_argument, NULL, 'v' },
     { "help", no_argument, NULL, 'h' },
@@ -45,6 +47,7 @@ typedef struct CommandLine {
     uint64_t seed;
     uint64_t number;
     int level;                  /* -1: all */
+    int policy;                 /* the same */
     bool self_test;
 } CommandLine;
 
@@ -68,7 +71,7 @@ static void parse_command_line(CommandLine *cl, int argc, char **argv)
 {
     int opt;
 
-    while ((opt = getopt_long(argc, argv, "s:n:l:tvh", long_options,
+    while ((opt = getopt_long(argc, argv, "s:n:l:p:tvh", long_options,
                               NULL)) != -1) {
         switch (opt) {
         case 's':
@@ -82,6 +85,13 @@ static void parse_command_line(CommandLine *cl, int argc, char **argv)
                                         NULL);
             if (cl->level < 0) {
                 refuse("no such level", optarg);
+            }
+            break;
+        case 'p':
+            cl->policy = qapi_enum_parse(&OpusRaidConsistencyPolicy_lookup,
+                                         optarg, -1, NULL);
+            if (cl->policy < 0) {
+                refuse("no such policy", optarg);
             }
             break;
         case 't':
@@ -109,7 +119,7 @@ static void G_NORETURN on_hang(void)
 }
 
 static void run_level(const CommandLine *cl, OpusRaidLevel level,
-                      SubjectPolicy policy)
+                      OpusRaidConsistencyPolicy policy)
 {
     TrialCounts counts = { 0 };
 
@@ -121,14 +131,16 @@ static void run_level(const CommandLine *cl, OpusRaidLevel level,
         trial_choose(&spec, level, policy);
         spec.lie = cl->self_test;
         text = trial_describe(&spec);
-        report_context("--level %s --seed %" PRIu64 " --number 1 (%s)",
-                       OpusRaidLevel_str(level), cl->seed + i, text);
+        report_context("--level %s --policy %s --seed %" PRIu64 " --number 1 "
+                       "(%s)", OpusRaidLevel_str(level),
+                       OpusRaidConsistencyPolicy_str(policy), cl->seed + i,
+                       text);
         trial_run(&spec, &counts);
     }
     report_ok("%s, policy %s: %" PRIu64 " arrays, %u power cuts, %u of them "
               "during recovery, %u faults, %u rebuilds, %u opens with members "
               "left out, %u refusals", OpusRaidLevel_str(level),
-              subject_policy_name(policy), cl->number, counts.cuts,
+              OpusRaidConsistencyPolicy_str(policy), cl->number, counts.cuts,
               counts.recovery_cuts, counts.faults, counts.rebuilds,
               counts.opens, counts.refusals);
 }
@@ -141,8 +153,11 @@ static void run_levels(const CommandLine *cl)
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(levels); i++) {
-        for (unsigned policy = 0; policy < SUBJECT_POLICY__MAX; policy++) {
-            if (cl->level < 0 || cl->level == levels[i]) {
+        for (int policy = 0; policy < OPUS_RAID_CONSISTENCY_POLICY__MAX;
+             policy++) {
+            if ((cl->level < 0 || cl->level == levels[i]) &&
+                (cl->policy < 0 || cl->policy == policy) &&
+                subject_has_policy(levels[i], policy)) {
                 run_level(cl, levels[i], policy);
             }
         }
@@ -151,7 +166,7 @@ static void run_levels(const CommandLine *cl)
 
 int main(int argc, char **argv)
 {
-    CommandLine cl = { .seed = 1, .number = 500, .level = -1 };
+    CommandLine cl = { .seed = 1, .number = 500, .level = -1, .policy = -1 };
 
     parse_command_line(&cl, argc, argv);
     vclock_start(on_hang);

@@ -34,24 +34,26 @@ BlockDriverState *__wrap_bdrv_next_monitor_owned(BlockDriverState *bs)
     return bs || !array_blk ? NULL : blk_bs(array_blk);
 }
 
-const char *subject_policy_name(SubjectPolicy policy)
+static bool has_parity(OpusRaidLevel level)
 {
-    static const char *const names[SUBJECT_POLICY__MAX] = {
-        [SUBJECT_RESYNC] = "resync",
-    };
-
-    return names[policy];
+    return level == OPUS_RAID_LEVEL_RAID5 || level == OPUS_RAID_LEVEL_RAID6;
 }
 
-static bool has_parity(const SubjectSpec *spec)
+static bool is_policy(OpusRaidConsistencyPolicy policy, const char *name)
 {
-    return spec->level == OPUS_RAID_LEVEL_RAID5 ||
-           spec->level == OPUS_RAID_LEVEL_RAID6;
+    return !strcmp(OpusRaidConsistencyPolicy_str(policy), name);
+}
+
+bool subject_has_policy(OpusRaidLevel level, OpusRaidConsistencyPolicy policy)
+{
+    return is_policy(policy, "ppl") ? level == OPUS_RAID_LEVEL_RAID5
+         : is_policy(policy, "journal") ? has_parity(level) : true;
 }
 
 bool subject_heals_degraded(const SubjectSpec *spec)
 {
-    return !has_parity(spec);
+    return !has_parity(spec->level) || is_policy(spec->policy, "ppl") ||
+           is_policy(spec->policy, "journal");
 }
 
 unsigned subject_tolerates(const SubjectSpec *spec)
@@ -118,6 +120,10 @@ bool subject_create(const SubjectSpec *spec)
     raid->size = spec->member_bytes;
     raid->has_data_offset = true;
     raid->data_offset = DATA_OFFSET;
+    raid->has_consistency_policy = true;
+    raid->consistency_policy = spec->policy;
+    raid->has_bitmap_chunk_size = is_policy(spec->policy, "bitmap");
+    raid->bitmap_chunk_size = spec->bitmap_chunk_bytes;
     raid->has_assume_clean = true;
     raid->assume_clean = true;          /* blank disks hold zeroes */
     for (unsigned i = 0; i < spec->nr_slots; i++) {

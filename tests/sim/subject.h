@@ -14,21 +14,17 @@
 #include "system/block-backend.h"
 #include "qapi/qapi-types-opus-raid-types.h"
 
-/* What keeps redundancy right over a crash. */
-typedef enum SubjectPolicy {
-    SUBJECT_RESYNC,             /* all is resynced */
-    SUBJECT_POLICY__MAX,
-} SubjectPolicy;
-
 typedef struct SubjectSpec {
     OpusRaidLevel level;
     unsigned nr_slots;
     uint32_t chunk_bytes;
     uint64_t member_bytes;      /* data on each member */
-    SubjectPolicy policy;
+    OpusRaidConsistencyPolicy policy;
+    uint32_t bitmap_chunk_bytes;
 } SubjectSpec;
 
-const char *subject_policy_name(SubjectPolicy policy);
+/* Is there such a policy for such a level? */
+bool subject_has_policy(OpusRaidLevel level, OpusRaidConsistencyPolicy policy);
 
 /* Can a parity array be started dirty and degraded? */
 bool subject_heals_degraded(const SubjectSpec *spec);

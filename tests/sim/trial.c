@@ -40,7 +40,8 @@ typedef struct Trial {
     bool over;                  /* refused, and rightly */
 } Trial;
 
-void trial_choose(TrialSpec *spec, OpusRaidLevel level, SubjectPolicy policy)
+void trial_choose(TrialSpec *spec, OpusRaidLevel level,
+                  OpusRaidConsistencyPolicy policy)
 {
     static const unsigned min_slots[] = {
         [OPUS_RAID_LEVEL_RAID1] = 2, [OPUS_RAID_LEVEL_RAID5] = 3,
@@ -53,6 +54,7 @@ void trial_choose(TrialSpec *spec, OpusRaidLevel level, SubjectPolicy policy)
         .subject = {
             .level = level, .nr_slots = slots, .policy = policy,
             .chunk_bytes = chunk, .member_bytes = chunk * (2 + choice(7)),
+            .bitmap_chunk_bytes = chunk * (1 + choice(2)),
         },
         .bus = {
             .nr_disks = slots + 2, .atom = choice(2) ? 512 : 4096,
@@ -69,7 +71,7 @@ char *trial_describe(const TrialSpec *spec)
     return g_strdup_printf(
         "%s, %u members, policy %s, chunk %u, %" PRIu64 " bytes each, atom %u%s"
         "%s%s%s", OpusRaidLevel_str(spec->subject.level),
-        spec->subject.nr_slots, subject_policy_name(spec->subject.policy),
+        spec->subject.nr_slots, OpusRaidConsistencyPolicy_str(spec->subject.policy),
         spec->subject.chunk_bytes, spec->subject.member_bytes, spec->bus.atom,
         spec->bus.fua ? ", FUA" : "", spec->bus.zeroes ? ", zeroes" : "",
         spec->faults ? ", faults" : "", spec->spares ? ", spares" : "");

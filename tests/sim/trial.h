@@ -28,7 +28,8 @@ typedef struct TrialCounts {
 } TrialCounts;
 
 /* Fill in a random spec for a level. */
-void trial_choose(TrialSpec *spec, OpusRaidLevel level, SubjectPolicy policy);
+void trial_choose(TrialSpec *spec, OpusRaidLevel level,
+                  OpusRaidConsistencyPolicy policy);
 
 /* Tell a spec, for reports; the caller frees the text. */
 char *trial_describe(const TrialSpec *spec);
