@@ -98,19 +98,26 @@ static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
  * Write the superblocks of all members in use, with a new event count, until
  * that works for all that are left; those for which it did not are added to
  * @failed_slots. A read-only array only remembers. Called with meta_lock held.
+ *
+ * The count is never more than one ahead of what all survivors have (I6): it
+ * goes up only for superblocks that are written.
  */
 static int coroutine_fn GRAPH_RDLOCK array_commit(OpusRaid *s,
                                                   RaidMask *failed_slots)
 {
+    bool counted = false;
+
     while (s->state != RAID_ARRAY_FAILED && opus_is_writable(s->bs)) {
         RaidMask now_failed;
 
-        WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        if (!counted) {
+            QEMU_LOCK_GUARD(&s->state_lock);
             s->events++;
         }
         /* First the bitmap, or it would be taken for out of date. */
         now_failed = s->bitmap ? opus_bitmap_write_events(s, active_slots(s),
                                                           s->events) : 0;
+        counted = now_failed;
         if (!now_failed) {
             now_failed = opus_metadata_write(s, active_slots(s));
         }
