@@ -61,6 +61,9 @@ static struct {
     uint64_t cut_at;
     BusCutFn *cut;
     void *cut_opaque;
+    BusWatchFn *watch;
+    void *watch_opaque;
+    uint8_t *scratch;
     GArray *faults;                     /* of Fault */
     uint64_t failed_disks;
     uint64_t gone_disks;
@@ -75,6 +78,7 @@ void bus_open(const BusSpec *spec)
     for (unsigned i = 0; i < spec->nr_disks; i++) {
         bus.images[i] = g_malloc0(spec->disk_bytes);
     }
+    bus.scratch = g_malloc(spec->disk_bytes);
     bus.waiting = g_ptr_array_new();
     bus.faults = g_array_new(false, false, sizeof(Fault));
 }
@@ -100,6 +104,7 @@ void bus_close(void)
         g_free(bus.images[i]);
         bus.images[i] = NULL;
     }
+    g_free(bus.scratch);
     g_ptr_array_free(bus.waiting, true);
     g_array_free(bus.faults, true);
 }
@@ -116,6 +121,7 @@ void bus_power_on(uint64_t cut_at, BusCutFn *cut, void *opaque)
     bus.cut_at = cut_at;
     bus.cut = cut;
     bus.cut_opaque = opaque;
+    bus.watch = NULL;
     bus.failed_disks = 0;
     bus.gone_disks = 0;
     g_array_set_size(bus.faults, 0);
@@ -212,7 +218,43 @@ static void event(const char *what, const Request *r)
                   r->ret < 0 ? " FAILED" : "");
     if (bus.events == bus.cut_at) {
         bus_cut();
+    } else if (bus.watch) {
+        bus.watch(bus.watch_opaque);
     }
+}
+
+void bus_watch(BusWatchFn *watch, void *opaque)
+{
+    bus.watch = watch;
+    bus.watch_opaque = opaque;
+}
+
+uint64_t bus_hash(void)
+{
+    uint64_t h = bus.gone_disks;
+
+    for (unsigned i = 0; i < bus.spec.nr_disks; i++) {
+        h = h * 0x9e3779b97f4a7c15ull + medium_hash(bus.media[i]);
+    }
+    for (guint i = 0; i < bus.waiting->len; i++) {
+        const Request *r = bus.waiting->pdata[i];
+        uint64_t one = r->off * 64 + r->disk * 4 + r->kind;
+
+        h += (one ^ r->bytes << 40) * 0xff51afd7ed558ccdull;
+    }
+    return h;
+}
+
+unsigned bus_volatile(unsigned disk)
+{
+    return medium_volatile(bus.media[disk]);
+}
+
+void bus_cut_pages(unsigned disk, uint64_t keep, MediumPageFn *fn,
+                   void *opaque)
+{
+    medium_cut_exactly(bus.media[disk], keep, bus.scratch);
+    medium_each_page(bus.media[disk], bus.scratch, fn, opaque);
 }
 
 /* Does the request fail? */
@@ -277,8 +319,10 @@ static void complete_one(void)
     unsigned index = choice(bus.waiting->len);
     Request *r = g_ptr_array_remove_index(bus.waiting, index);
 
-    vclock_advance(choice_once_in(50) ? 1000000 * (1 + choice(300))
-                                      : 1000 * (1 + choice(100)));
+    if (!bus.spec.exact) {
+        vclock_advance(choice_once_in(50) ? 1000000 * (1 + choice(300))
+                                          : 1000 * (1 + choice(100)));
+    }
     if (!bus_is_cut()) {
         carry_out(r);
         event("done", r);
@@ -378,7 +422,7 @@ static int coroutine_fn submit_write(unsigned disk, Request *r,
     r->fua = flags & BDRV_REQ_FUA;
     r->write = medium_submit(bus.media[disk], r->off, r->bytes, data,
                              r->fua && !bus.lie);
-    if (choice(2)) {
+    if (bus.spec.exact || choice(2)) {
         capture(r);
     }
     return submit(r);

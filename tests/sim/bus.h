@@ -35,6 +35,7 @@ typedef struct BusSpec {
     BusDiscard discard;
     bool fua;                   /* the disks know FUA */
     bool zeroes;                /* they know write-zeroes and unmap */
+    bool exact;                 /* only the order of requests is chosen */
 } BusSpec;
 
 typedef enum BusFaultKind {
@@ -67,6 +68,26 @@ bool bus_is_cut(void);
 
 /* Since the power is on. */
 uint64_t bus_events(void);
+
+/*
+ * To look at all that a cut at this moment could leave. The watcher is called
+ * at each event; see below for what it may call. Forgotten by bus_power_on().
+ */
+typedef void BusWatchFn(void *opaque);
+void bus_watch(BusWatchFn *watch, void *opaque);
+
+/* Equal for equal content of the disks and equal requests in flight. */
+uint64_t bus_hash(void);
+
+/* How many writes to a disk a cut has a say in. */
+unsigned bus_volatile(unsigned disk);
+
+/*
+ * What a cut would leave on a disk that keeps the writes of @keep: the pages
+ * that may differ from those at bus_power_on().
+ */
+void bus_cut_pages(unsigned disk, uint64_t keep, MediumPageFn *fn,
+                   void *opaque);
 
 /* At event @at, disk @disk fails in some way. Forgotten by bus_power_on(). */
 void bus_plan_fault(uint64_t at, unsigned disk, BusFaultKind kind);

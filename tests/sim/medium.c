@@ -29,6 +29,7 @@ struct Medium {
     uint64_t nr_done;
     GPtrArray *cache;           /* MediumWrite, in the order of ->done */
     GPtrArray *flying;          /* MediumWrite, in the order of submission */
+    GArray *touched;            /* uint64_t: offsets of pages, each once */
 };
 
 static void write_free(void *opaque)
@@ -49,6 +50,7 @@ Medium *medium_new(size_t bytes, unsigned atom, const uint8_t *image)
     m->now = g_memdup2(image, bytes);
     m->cache = g_ptr_array_new_with_free_func(write_free);
     m->flying = g_ptr_array_new_with_free_func(write_free);
+    m->touched = g_array_new(false, false, sizeof(uint64_t));
     return m;
 }
 
@@ -57,6 +59,7 @@ void medium_free(Medium *m)
     if (m) {
         g_ptr_array_free(m->cache, true);
         g_ptr_array_free(m->flying, true);
+        g_array_free(m->touched, true);
         g_free(m->durable);
         g_free(m->now);
         g_free(m);
@@ -66,6 +69,22 @@ void medium_free(Medium *m)
 const uint8_t *medium_read(const Medium *m)
 {
     return m->now;
+}
+
+static void touch(Medium *m, uint64_t off, size_t bytes)
+{
+    for (uint64_t page = off / MEDIUM_PAGE * MEDIUM_PAGE; page < off + bytes;
+         page += MEDIUM_PAGE) {
+        guint i = 0;
+
+        while (i < m->touched->len &&
+               g_array_index(m->touched, uint64_t, i) != page) {
+            i++;
+        }
+        if (i == m->touched->len) {
+            g_array_append_val(m->touched, page);
+        }
+    }
 }
 
 MediumWrite *medium_submit(Medium *m, uint64_t off, size_t bytes,
@@ -79,6 +98,7 @@ MediumWrite *medium_submit(Medium *m, uint64_t off, size_t bytes,
     w->data = g_memdup2(data, data ? bytes : 0);
     w->fua = fua;
     g_ptr_array_add(m->flying, w);
+    touch(m, off, bytes);
     return w;
 }
 
@@ -206,6 +226,77 @@ void medium_cut(const Medium *m, MediumCut how, uint8_t *image)
         if (w->data) {
             cut_write(m, w, how, image);
         }
+    }
+}
+
+void medium_cut_exactly(const Medium *m, uint64_t keep, uint8_t *image)
+{
+    unsigned bit = 0;
+
+    memcpy(image, m->durable, m->bytes);
+    for (guint i = 0; i < m->cache->len; i++, bit++) {
+        cut_write(m, m->cache->pdata[i], keep >> bit & 1 ? MEDIUM_CUT_KEEP :
+                  MEDIUM_CUT_DROP, image);
+    }
+    for (guint i = 0; i < m->flying->len; i++, bit++) {
+        cut_write(m, m->flying->pdata[i], keep >> bit & 1 ? MEDIUM_CUT_KEEP :
+                  MEDIUM_CUT_DROP, image);
+    }
+}
+
+uint64_t medium_hash_bytes(const uint8_t *bytes, size_t nr, uint64_t start)
+{
+    uint64_t h = start * 0x9e3779b97f4a7c15ull + nr;
+
+    for (size_t i = 0; i < nr; i += sizeof(uint64_t)) {
+        uint64_t word;
+
+        memcpy(&word, bytes + i, sizeof(word));
+        h = (h ^ word) * 0xff51afd7ed558ccdull;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+static uint64_t hash_image(const Medium *m, const uint8_t *image)
+{
+    uint64_t h = 0;
+
+    /* Pages were touched in any order. */
+    for (guint i = 0; i < m->touched->len; i++) {
+        uint64_t off = g_array_index(m->touched, uint64_t, i);
+
+        h ^= medium_hash_bytes(image + off, MEDIUM_PAGE, off);
+    }
+    return h;
+}
+
+static uint64_t hash_writes(GPtrArray *writes)
+{
+    uint64_t h = 0;
+
+    for (guint i = 0; i < writes->len; i++) {
+        const MediumWrite *w = writes->pdata[i];
+
+        h += medium_hash_bytes(w->data, w->bytes, w->off * 2 + w->fua);
+    }
+    return h;
+}
+
+uint64_t medium_hash(const Medium *m)
+{
+    return hash_image(m, m->durable) +
+           hash_image(m, m->now) * 3 + hash_writes(m->cache) * 5 +
+           hash_writes(m->flying) * 7;
+}
+
+void medium_each_page(const Medium *m, const uint8_t *image, MediumPageFn *fn,
+                      void *opaque)
+{
+    for (guint i = 0; i < m->touched->len; i++) {
+        uint64_t off = g_array_index(m->touched, uint64_t, i);
+
+        fn(opaque, off, image + off);
     }
 }
 

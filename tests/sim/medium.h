@@ -67,4 +67,19 @@ void medium_cut(const Medium *m, MediumCut how, uint8_t *image);
 /* The number of writes that a cut has a say in. */
 unsigned medium_volatile(const Medium *m);
 
+/* The same, where bit i of @keep decides on the i-th of these writes. */
+void medium_cut_exactly(const Medium *m, uint64_t keep, uint8_t *image);
+
+/* Equal for equal content, durable and not, and equal writes in flight. */
+uint64_t medium_hash(const Medium *m);
+
+/* Of any bytes, a multiple of 8. */
+uint64_t medium_hash_bytes(const uint8_t *bytes, size_t nr, uint64_t start);
+
+/* Call @fn for each page of @image that may not be as in the first one. */
+#define MEDIUM_PAGE 4096
+typedef void MediumPageFn(void *opaque, uint64_t off, const uint8_t *page);
+void medium_each_page(const Medium *m, const uint8_t *image, MediumPageFn *fn,
+                      void *opaque);
+
 #endif /* OPUS_SIM_MEDIUM_H */

@@ -61,6 +61,17 @@ void oracle_free(Oracle *o)
     }
 }
 
+Oracle *oracle_copy(const Oracle *o)
+{
+    Oracle *copy = g_memdup2(o, sizeof(*o));
+
+    copy->sectors = g_new0(GArray *, o->nr_sectors);
+    for (uint64_t i = 0; i < o->nr_sectors; i++) {
+        copy->sectors[i] = g_array_copy(o->sectors[i]);
+    }
+    return copy;
+}
+
 static Version *version_at(GArray *sector, guint i)
 {
     return &g_array_index(sector, Version, i);
@@ -261,6 +272,23 @@ void oracle_settle(Oracle *o, uint64_t off, uint64_t bytes, const uint8_t *buf)
         g_array_append_val(sector, found);
     }
     o->time++;
+}
+
+uint64_t oracle_hash(const Oracle *o)
+{
+    uint64_t h = 0;
+
+    for (uint64_t i = 0; i < o->nr_sectors; i++) {
+        for (guint j = 0; j < o->sectors[i]->len; j++) {
+            const Version *v = version_at(o->sectors[i], j);
+
+            h = (h ^ v->number ^ v->binding << 30 ^ v->durable << 31 ^
+                 (uint64_t)(v->ended == NEVER) << 32) * 0xff51afd7ed558ccdull;
+            h ^= h >> 29;
+        }
+        h = h * 0x9e3779b97f4a7c15ull + i;
+    }
+    return h;
 }
 
 void oracle_explain(Oracle *o, uint64_t off, const uint8_t *buf)

@@ -73,6 +73,11 @@ int64_t oracle_check(Oracle *o, uint64_t off, uint64_t bytes,
 void oracle_settle(Oracle *o, uint64_t off, uint64_t bytes,
                    const uint8_t *buf);
 
+Oracle *oracle_copy(const Oracle *o);
+
+/* Equal if the same things may be found later. */
+uint64_t oracle_hash(const Oracle *o);
+
 /* Print what a sector may hold, and what was found there. */
 void oracle_explain(Oracle *o, uint64_t off, const uint8_t *buf);
 

@@ -14,6 +14,7 @@
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "choice.h"
+#include "model.h"
 #include "report.h"
 #include "trial.h"
 #include "vclock.h"
@@ -28,6 +29,8 @@ static const char usage[] =
     "  -n, --number N    run so many trials of each level (default 500)\n"
     "  -l, --level NAME  only this level: raid1, raid5, raid6, raid10\n"
     "  -p, --policy NAME only this consistency policy\n"
+    "  -m, --model[=N]   instead: all that can happen to small arrays; N from 1\n"
+    "                    (default) to 3 are bounds that take longer\n"
     "  -t, --self-test   disks that lie about flushes must be noticed\n"
     "  -v, --verbose     tell all that happened if a promise is broken\n"
     "  -h, --help        show this\n";
@@ -37,6 +40,7 @@ static const struct option long_options[] = {
     { "number", required_argument, NULL, 'n' },
     { "level", required_argument, NULL, 'l' },
     { "policy", required_argument, NULL, 'p' },
+    { "model", optional_argument, NULL, 'm' },
     { "self-test", no_argument, NULL, 't' },
     { "verbose", no_argument, NULL, 'v' },
     { "help", no_argument, NULL, 'h' },
@@ -48,8 +52,15 @@ typedef struct CommandLine {
     uint64_t number;
     int level;                  /* -1: all */
     int policy;                 /* the same */
+    unsigned model;             /* bound; 0: random runs */
     bool self_test;
 } CommandLine;
+
+static const ModelBounds model_bounds[] = {
+    { .recovery_cuts = 1, .volatile_writes = 8, .fault_every = 60 },
+    { .recovery_cuts = 1, .volatile_writes = 10, .fault_every = 5 },
+    { .recovery_cuts = 2, .volatile_writes = 14, .fault_every = 1 },
+};
 
 static void G_NORETURN refuse(const char *what, const char *value)
 {
@@ -71,7 +82,7 @@ static void parse_command_line(CommandLine *cl, int argc, char **argv)
 {
     int opt;
 
-    while ((opt = getopt_long(argc, argv, "s:n:l:p:tvh", long_options,
+    while ((opt = getopt_long(argc, argv, "s:n:l:p:m::tvh", long_options,
                               NULL)) != -1) {
         switch (opt) {
         case 's':
@@ -92,6 +103,12 @@ static void parse_command_line(CommandLine *cl, int argc, char **argv)
                                          optarg, -1, NULL);
             if (cl->policy < 0) {
                 refuse("no such policy", optarg);
+            }
+            break;
+        case 'm':
+            cl->model = optarg ? parse_number(optarg) : 1;
+            if (cl->model < 1 || cl->model > ARRAY_SIZE(model_bounds)) {
+                refuse("no such bound", optarg);
             }
             break;
         case 't':
@@ -145,6 +162,24 @@ static void run_level(const CommandLine *cl, OpusRaidLevel level,
               counts.opens, counts.refusals);
 }
 
+static void run_model(const CommandLine *cl, OpusRaidLevel level,
+                      OpusRaidConsistencyPolicy policy)
+{
+    static const unsigned slots[] = {
+        [OPUS_RAID_LEVEL_RAID1] = 3, [OPUS_RAID_LEVEL_RAID5] = 3,
+        [OPUS_RAID_LEVEL_RAID6] = 4, [OPUS_RAID_LEVEL_RAID10] = 3,
+    };
+    ModelCounts c = { 0 };
+
+    model_run(level, slots[level], policy, &model_bounds[cl->model - 1], &c);
+    report_ok("model of %s, policy %s: %" PRIu64 " scenarios, %" PRIu64
+              " states, %" PRIu64 " contents after a cut (%" PRIu64 " of them "
+              "after a cut of recovery), %" PRIu64 " states not in full, %"
+              PRIu64 " refusals", OpusRaidLevel_str(level),
+              OpusRaidConsistencyPolicy_str(policy), c.scenarios, c.states,
+              c.cuts, c.again, c.bounded, c.refusals);
+}
+
 static void run_levels(const CommandLine *cl)
 {
     static const OpusRaidLevel levels[] = {
@@ -155,9 +190,14 @@ static void run_levels(const CommandLine *cl)
     for (unsigned i = 0; i < ARRAY_SIZE(levels); i++) {
         for (int policy = 0; policy < OPUS_RAID_CONSISTENCY_POLICY__MAX;
              policy++) {
-            if ((cl->level < 0 || cl->level == levels[i]) &&
-                (cl->policy < 0 || cl->policy == policy) &&
-                subject_has_policy(levels[i], policy)) {
+            if ((cl->level >= 0 && cl->level != levels[i]) ||
+                (cl->policy >= 0 && cl->policy != policy) ||
+                !subject_has_policy(levels[i], policy)) {
+                continue;
+            }
+            if (cl->model) {
+                run_model(cl, levels[i], policy);
+            } else {
                 run_level(cl, levels[i], policy);
             }
         }

@@ -21,6 +21,7 @@
 #include "qemu/units.h"
 #include "choice.h"
 #include "guest.h"
+#include "judge.h"
 #include "oracle.h"
 #include "report.h"
 #include "trial.h"
@@ -116,29 +117,11 @@ static bool may_fail(void *opaque)
     return t->was_pending && needs_resync_first(t) && t->planned_faults;
 }
 
-/* Read all; what is there stays there. */
+/* Read all. */
 static void check_content(Trial *t, bool settle)
 {
-    g_autofree uint8_t *all = subject_read_all();
-    uint64_t bytes = subject_bytes();
-    int64_t bad;
-
-    if (!all) {
-        if (!bus_is_cut() && !may_fail(t)) {
-            report_broken("the array can't be read");
-        }
-        return;
-    }
-    if (bus_is_cut()) {
-        return;
-    }
-    bad = oracle_check(t->oracle, 0, bytes, all, 0);
-    if (bad >= 0) {
-        oracle_explain(t->oracle, bad, all + bad);
-        report_broken("the array holds what it must not, at %" PRId64, bad);
-    }
-    if (settle) {
-        oracle_settle(t->oracle, 0, bytes, all);
+    if (!judge_content(t->oracle, settle) && !bus_is_cut() && !may_fail(t)) {
+        report_broken("the array can't be read");
     }
 }
 
@@ -305,43 +288,6 @@ static void cut_recovery(Trial *t)
     t->counts->recovery_cuts++;
 }
 
-/* With right redundancy, members may be missing. */
-static void check_without(Trial *t, uint64_t in_sync, uint64_t left_out)
-{
-    Error *err = NULL;
-
-    bus_cut();
-    bus_power_on(0, NULL, NULL);
-    if (!subject_open(in_sync & ~left_out, SUBJECT_READ_ONLY, &err)) {
-        report_broken("refused without disks 0x%" PRIx64 ": %s", left_out,
-                      error_get_pretty(err));
-    }
-    check_content(t, !left_out);
-    subject_close();
-    t->counts->opens++;
-}
-
-static void check_redundancy(Trial *t, uint64_t in_sync)
-{
-    unsigned spare_members = subject_tolerates(&t->spec->subject) -
-                             (t->spec->subject.nr_slots - ctpop64(in_sync));
-
-    /* With all there are: what is read now is what the others must tell. */
-    check_without(t, in_sync, 0);
-    for (unsigned a = 0; spare_members && in_sync >> a; a++) {
-        if (in_sync >> a & 1) {
-            uint64_t left_out = 1ull << a;
-
-            check_without(t, in_sync, left_out);
-            if (spare_members > 1) {
-                unsigned b = choice(64 - clz64(in_sync));
-
-                check_without(t, in_sync, left_out | (in_sync & 1ull << b));
-            }
-        }
-    }
-}
-
 /* One life. Returns with the power off. */
 static void one_life(Trial *t)
 {
@@ -386,8 +332,8 @@ static void one_life(Trial *t)
     bus_cut();
     t->crashed = pending;
     if (!t->crashed) {
-        check_redundancy(t, t->trusted);
-        bus_cut();
+        t->counts->opens += judge_redundancy(&t->spec->subject, t->oracle,
+                                             t->trusted);
     }
 }
 
