@@ -29,6 +29,7 @@ typedef struct StripeRoles {
     bool parity_trusted;
 } StripeRoles;
 
+/* Returns false when parity can't make up for what is unreadable. */
 static bool stripe_roles_init(StripeRoles *roles, const RaidGeometry *geom,
                               uint64_t stripe, RaidMask missing_slots,
                               RaidMask unreadable_slots, bool parity_trusted)
@@ -43,15 +44,12 @@ static bool stripe_roles_init(StripeRoles *roles, const RaidGeometry *geom,
         roles->missing = raid_stripe_roles(geom, stripe, missing_slots) & all;
         roles->unreadable = raid_stripe_roles(geom, stripe,
                                               unreadable_slots) & all;
-        if (raid_mask_count(roles->unreadable) > geom->nr_parity) {
-            return false;
-        }
     }
     roles->data = raid_mask_first(geom->nr_data);
     roles->parity = all & ~roles->data & ~roles->missing;
     roles->prefer_q = (stripe / geom->nr_slots) & 1;
     roles->parity_trusted = parity_trusted;
-    return true;
+    return raid_mask_count(roles->unreadable) <= geom->nr_parity;
 }
 
 /*
@@ -196,6 +194,51 @@ bool raid_plan_write(const RaidGeometry *geom, const RaidStripeRange *range,
     plan_bands(geom, range, plan);
     for (unsigned i = 0; i < plan->nr_bands; i++) {
         plan_band_write(&roles, &plan->bands[i]);
+    }
+    return true;
+}
+
+/* The first way that works, from the best on; false when there is none. */
+static bool plan_band_past(const StripeRoles *roles, RaidBand *band)
+{
+    RaidMask others = roles->data & ~band->want;
+    RaidMask modify_read = band->want | roles->parity;
+
+    band->write = (band->want | roles->parity) & ~roles->missing;
+    if (!roles->parity) {
+        band->method = RAID_METHOD_DATA_ONLY;
+        return !(band->want & roles->missing);
+    }
+    if (!(others & roles->unreadable)) {
+        band->method = others ? RAID_METHOD_RECONSTRUCT : RAID_METHOD_FULL;
+        band->read = others;
+        return true;
+    }
+    if (!(modify_read & roles->unreadable)) {
+        band->method = RAID_METHOD_MODIFY;
+        band->read = modify_read;
+        return true;
+    }
+    band->method = RAID_METHOD_DATA_ONLY;
+    band->write = band->want;
+    band->lose = roles->parity;
+    return !roles->missing;
+}
+
+bool raid_plan_write_past(const RaidGeometry *geom,
+                          const RaidStripeRange *range,
+                          RaidMask missing_slots, RaidMask unreadable_slots,
+                          RaidPlan *plan)
+{
+    StripeRoles roles;
+
+    stripe_roles_init(&roles, geom, range->stripe, missing_slots,
+                      unreadable_slots, true);
+    plan_bands(geom, range, plan);
+    for (unsigned i = 0; i < plan->nr_bands; i++) {
+        if (!plan_band_past(&roles, &plan->bands[i])) {
+            return false;
+        }
     }
     return true;
 }

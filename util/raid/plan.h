@@ -49,6 +49,7 @@ typedef struct RaidBand {
     RaidMask read;              /* to read from their members, first of all */
     RaidMask recover;           /* to compute from what was read */
     RaidMask write;             /* to write to their members: data and parity */
+    RaidMask lose;              /* parity that is wrong afterwards */
 } RaidBand;
 
 typedef struct RaidPlan {
@@ -94,6 +95,23 @@ bool raid_plan_read(const RaidGeometry *geom, const RaidStripeRange *range,
 bool raid_plan_write(const RaidGeometry *geom, const RaidStripeRange *range,
                      RaidMask missing_slots, RaidMask unreadable_slots,
                      bool parity_trusted, RaidPlan *plan);
+
+/**
+ * raid_plan_write_past: plan to write where more is unreadable than parity can
+ * make up for
+ *
+ * The same as raid_plan_write() for a stripe of which something is lost for
+ * good. Redundancy is kept where what has to be read can be read. Where it
+ * can't, only data are written, and band->lose names parity that must be
+ * recorded as bad before: nothing that the stripe still had is lost by that,
+ * as no member is missing.
+ *
+ * Returns false when data would have to go to a missing member alone.
+ */
+bool raid_plan_write_past(const RaidGeometry *geom,
+                          const RaidStripeRange *range,
+                          RaidMask missing_slots, RaidMask unreadable_slots,
+                          RaidPlan *plan);
 
 /**
  * raid_plan_rebuild: plan to compute what one slot has in part of a stripe
