@@ -107,6 +107,19 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s);
 int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s);
 
 /**
+ * opus_array_record_bad: record durably that a member holds nothing somewhere
+ * @member_off: bytes, in the member's data area
+ *
+ * Called with the lock of the stripes or chunks held. From then on that range
+ * is not read from the member, until it has been written. Returns 0, -ENOSPC
+ * when there is no room to record it, or -EIO when the array has failed; a
+ * member whose log can't be written has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_array_record_bad(OpusRaid *s, unsigned slot, uint64_t member_off,
+                      uint64_t bytes);
+
+/**
  * opus_array_add_spare: write the superblock of a new spare, and tell it to
  * the other members. Returns 0 or a negative errno.
  */

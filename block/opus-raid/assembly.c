@@ -14,6 +14,7 @@
 #include "qemu/error-report.h"
 #include "qemu/uuid.h"
 #include "assembly.h"
+#include "bad-blocks.h"
 #include "bitmap.h"
 #include "member.h"
 #include "metadata.h"
@@ -95,7 +96,7 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
         return g_strdup_printf("describes the array differently than "
                                "member '%s'", name_of(s, a->other));
     case RAID_REFUSE_BAD_BLOCKS:
-        return g_strdup("has recorded bad blocks, which are not supported");
+        return g_strdup("has a bad-block log that can't be understood");
     case RAID_REFUSE_REPLACEMENT:
         return g_strdup("is replacing another member, which is not supported");
     case RAID_REFUSE_SPLIT_BRAIN:
@@ -206,17 +207,25 @@ read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
             .super = &m->super,
             .device_bytes = MAX(device_bytes, 0),
         };
-        candidates[i].super_error =
-            opus_metadata_read(m->child, &m->super,
-                               &candidates[i].nr_bad_blocks, &err);
+        candidates[i].super_error = opus_metadata_read(m->child, &m->super,
+                                                       &err);
         if (err < 0) {
             error_setg_errno(errp, -err, "Cannot read the superblock of "
                              "member '%s'", opus_member_name(m));
             return err;
         }
+        opus_bad_log_close(m);
         if (candidates[i].super_error != MD_SUPER_OK) {
             memset(&m->super, 0, sizeof(m->super));
+            continue;
         }
+        err = opus_bad_log_open(m);
+        if (err < 0 && err != -EINVAL) {
+            error_setg_errno(errp, -err, "Cannot read the bad-block log of "
+                             "member '%s'", opus_member_name(m));
+            return err;
+        }
+        candidates[i].bad_log_unknown = err < 0;
     }
     return 0;
 }
@@ -280,7 +289,7 @@ static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
         OpusMember *m = &s->members[i];
 
         if (m->state != RAID_MEMBER_REBUILDING || !target_fits(s, a, m) ||
-            candidates[i].nr_bad_blocks) {
+            candidates[i].bad_log_unknown) {
             continue;
         }
         m->slot = md_super_role(&m->super);

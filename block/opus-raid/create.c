@@ -10,7 +10,7 @@
  * A member of a new array:
  *
  *     0        4 KiB        8 KiB                data_offset          end
- *     |  zero  | superblock | room: bitmap, log  | data                |
+ *     |  zero  | superblock | room: bitmap, logs | data                |
  *
  * Superblocks come last, when everything that they speak of is durable, so an
  * array that is cut while it is created is no array.
@@ -37,6 +37,9 @@
 
 /* Fits one sector, so that no write of it can be torn. */
 #define NEW_SUPER_MAX_DEV   128
+
+/* All that md can use of a bad-block log: one page. */
+#define BAD_LOG_SECTORS     8
 
 /* Data starts on a multiple of this. */
 #define DATA_ALIGN_BYTES    (1 * MiB)
@@ -114,12 +117,12 @@ static bool fill_level_params(const BlockdevCreateOptionsOpusRaid *opts,
     return true;
 }
 
-/* Where the data may begin, behind superblock and log. */
+/* Where the data may begin, behind superblock and logs. */
 static uint64_t ppl_end(void)
 {
     return SUPER_OFFSET + RAID_SECTOR_BYTES *
            (md_ppl_default_offset(2, MD_PPL_DEFAULT_SECTORS) +
-            MD_PPL_DEFAULT_SECTORS);
+            MD_PPL_DEFAULT_SECTORS + BAD_LOG_SECTORS);
 }
 
 /*
@@ -185,11 +188,11 @@ static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
     return true;
 }
 
-/* Sectors from the bitmap to the data. */
+/* Sectors from the bitmap to the data, but for the bad-block log. */
 static uint32_t bitmap_room(const NewArray *a)
 {
     return (a->data_offset - SUPER_OFFSET) / RAID_SECTOR_BYTES -
-           md_bitmap_default_offset(2, 0);
+           md_bitmap_default_offset(2, 0) - BAD_LOG_SECTORS;
 }
 
 static bool choose_bitmap_chunk(NewArray *a, Error **errp)
@@ -299,6 +302,30 @@ static bool coroutine_fn open_members(NewArray *a, Error **errp)
     return true;
 }
 
+/*
+ * The bad-block log comes behind the room that mdadm keeps for a bitmap of
+ * such a member, or at the end of the room if that is smaller; or behind the
+ * partial parity log.
+ */
+static uint32_t bad_log_offset(const NewArray *a, const OpusNewMember *m)
+{
+    uint32_t space = md_bitmap_default_space(m->data_bytes /
+                                             RAID_SECTOR_BYTES);
+
+    if (a->has_ppl) {
+        return md_ppl_default_offset(2, MD_PPL_DEFAULT_SECTORS) +
+               MD_PPL_DEFAULT_SECTORS;
+    }
+    if (a->has_bitmap) {
+        uint64_t bits = md_bitmap_nr_bits(a->bitmap.sync_size_sectors,
+                                          a->bitmap.chunk_bytes);
+
+        space = MAX(space, QEMU_ALIGN_UP(md_bitmap_file_sectors(bits),
+                                         BAD_LOG_SECTORS));
+    }
+    return md_bitmap_default_offset(2, 0) + MIN(space, bitmap_room(a));
+}
+
 static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
 {
     const BlockdevCreateOptionsOpusRaid *opts = a->opts;
@@ -320,6 +347,8 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
         .super_offset_sectors = md_super_offset(2, m->device_bytes) /
                                 RAID_SECTOR_BYTES,
         .dev_number = slot,
+        .bblog_size_sectors = BAD_LOG_SECTORS,
+        .bblog_offset_sectors = bad_log_offset(a, m),
         .utime = a->ctime,
         .resync_offset = MD_RESYNC_DONE,
         .max_dev = NEW_SUPER_MAX_DEV,

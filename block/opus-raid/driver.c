@@ -19,6 +19,7 @@
 #include "qemu/option.h"
 #include "array.h"
 #include "assembly.h"
+#include "bad-blocks.h"
 #include "bitmap.h"
 #include "control.h"
 #include "driver.h"
@@ -238,6 +239,7 @@ static void free_array(OpusRaid *s)
     opus_stripe_locks_destroy(&s->stripe_locks);
     bdrv_graph_wrlock();
     for (unsigned i = 0; i < s->nr_members; i++) {
+        opus_bad_log_close(&s->members[i]);
         bdrv_unref_child(s->bs, s->members[i].child);
     }
     bdrv_graph_wrunlock();
@@ -343,6 +345,9 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
     }
     opus_bitmap_free(probe->bitmap);
     opus_ppl_free(probe->ppl);
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        opus_bad_log_close(&members[i]);
+    }
     return ret;
 }
 

@@ -10,6 +10,7 @@
 #include "block/block-io.h"
 #include "qemu/lockable.h"
 #include "assembly.h"
+#include "bad-blocks.h"
 #include "bitmap.h"
 #include "info.h"
 #include "member.h"
@@ -27,7 +28,7 @@ QEMU_BUILD_BUG_ON((int)RAID_MEMBER__MAX != (int)OPUS_RAID_MEMBER_STATE__MAX);
 QEMU_BUILD_BUG_ON((int)RAID_POLICY_FORCE !=
                   (int)OPUS_RAID_ASSEMBLE_POLICY_FORCE);
 
-static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(const OpusMember *m,
+static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(OpusMember *m,
                                                     uint64_t rebuilt)
 {
     OpusRaidMemberInfo *info = g_new0(OpusRaidMemberInfo, 1);
@@ -44,6 +45,10 @@ static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(const OpusMember *m,
     info->read_errors = qatomic_read(&m->read_errors);
     info->write_errors = qatomic_read(&m->write_errors);
     info->corrected_reads = qatomic_read(&m->corrected_reads);
+    if (m->bad) {
+        info->has_bad_bytes = true;
+        info->bad_bytes = opus_bad_log_bytes(m);
+    }
     if (m->state == RAID_MEMBER_REBUILDING && m->slot >= 0) {
         info->has_rebuilt = true;
         info->rebuilt = rebuilt;

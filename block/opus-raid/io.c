@@ -15,6 +15,7 @@
 #include "qemu/osdep.h"
 #include "block/block-io.h"
 #include "array.h"
+#include "bad-blocks.h"
 #include "intent.h"
 #include "io.h"
 #include "member.h"
@@ -108,20 +109,13 @@ static inline bool map_read(OpusRaid *s, uint64_t array_off, RaidLoc *loc)
     return opus_slot_usable(s, loc->slot);
 }
 
-/* What to do when the member could not be read, or there is none. */
+/* The member holds nothing there, or there is none (bad_slot -1). */
 static int coroutine_fn GRAPH_RDLOCK
-recover_piece(OpusRaid *s, const Piece *piece, QEMUIOVector *qiov,
-              int bad_slot, int err)
+recover_from_others(OpusRaid *s, const Piece *piece, QEMUIOVector *qiov,
+                    int bad_slot, int err)
 {
     RaidStripeRange range;
-    int ret;
 
-    if (bad_slot >= 0) {
-        ret = opus_array_read_failed(s, bad_slot, err);
-        if (ret < 0) {
-            return ret;
-        }
-    }
     if (raid_has_parity(&s->geom)) {
         range = piece_range(s, piece);
         return opus_stripe_read(s, &range, qiov, piece->qiov_offset,
@@ -134,20 +128,35 @@ recover_piece(OpusRaid *s, const Piece *piece, QEMUIOVector *qiov,
     return err;
 }
 
+/* What to do when the member could not be read. */
+static int coroutine_fn GRAPH_RDLOCK
+recover_piece(OpusRaid *s, const Piece *piece, QEMUIOVector *qiov,
+              int bad_slot, int err)
+{
+    int ret = opus_array_read_failed(s, bad_slot, err);
+
+    return ret < 0 ? ret : recover_from_others(s, piece, qiov, bad_slot, err);
+}
+
 /* Read inside one chunk. */
 static inline int coroutine_fn GRAPH_RDLOCK
 read_piece(OpusRaid *s, const Piece *piece, RaidLoc loc, QEMUIOVector *qiov,
            BdrvRequestFlags flags)
 {
     OpusMember *m;
+    int64_t off;
     int ret;
 
     if (unlikely(!map_read(s, piece->start, &loc))) {
-        return recover_piece(s, piece, qiov, -1, -EIO);
+        return recover_from_others(s, piece, qiov, -1, -EIO);
     }
     m = s->slots[loc.slot];
-    ret = opus_member_preadv(m, opus_member_data(m, loc.member_off),
-                             piece->bytes, qiov, piece->qiov_offset, flags);
+    off = opus_member_data(m, loc.member_off);
+    if (unlikely(opus_member_is_bad(m, off, piece->bytes))) {
+        return recover_from_others(s, piece, qiov, loc.slot, -EIO);
+    }
+    ret = opus_member_preadv(m, off, piece->bytes, qiov, piece->qiov_offset,
+                             flags);
     if (unlikely(ret < 0)) {
         return recover_piece(s, piece, qiov, loc.slot, ret);
     }

@@ -94,10 +94,16 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
         } else {
             ret = opus_rebuild_finish(s);
         }
-        if (ret < 0 && opus_rebuild_is_active(s)) {
+        if (ret == -ENOSPC && opus_rebuild_is_active(s)) {
+            error_setg(errp, "Slot %d can't be rebuilt at byte %" PRIu64
+                       " of the members' data areas: too few members can be "
+                       "read there, and member '%s' has no room to record it",
+                       s->rebuild_slot, qatomic_read(&s->rebuild_done),
+                       opus_member_name(s->slots[s->rebuild_slot]));
+        } else if (ret < 0 && opus_rebuild_is_active(s)) {
             error_setg_errno(errp, -ret, "Slot %d can't be rebuilt at byte %"
-                             PRIu64 " of the members' data areas: too few "
-                             "members can be read there", s->rebuild_slot,
+                             PRIu64 " of the members' data areas",
+                             s->rebuild_slot,
                              qatomic_read(&s->rebuild_done));
         } else if (ret < 0) {
             error_setg(errp, "The member that was being rebuilt, or the "

@@ -3,6 +3,7 @@
  * Member: I/O to one child of an array
  *
  * Owns: error counters, and the way to children that are bound to a context.
+ * What was written is bad no more.
  * Must not know: stripes, states, superblocks.
  * Threads: any AioContext; a request returns in the one it came from.
  */
@@ -10,6 +11,7 @@
 #include "qemu/osdep.h"
 #include "block/aio.h"
 #include "block/block-io.h"
+#include "bad-blocks.h"
 #include "member.h"
 #include "trace.h"
 
@@ -109,6 +111,9 @@ opus_member_pwritev(OpusMember *m, int64_t off, int64_t bytes,
 
     ret = member_flush_after(m, ret, fua);
     member_leave_home(back);
+    if (unlikely(qatomic_read(&m->nr_bad)) && ret >= 0) {
+        ret = opus_bad_log_written(m, off, bytes);
+    }
     return member_write_done(m, "write", off, bytes, ret);
 }
 
@@ -123,6 +128,9 @@ opus_member_pwrite_zeroes(OpusMember *m, int64_t off, int64_t bytes,
 
     ret = member_flush_after(m, ret, fua);
     member_leave_home(back);
+    if (unlikely(qatomic_read(&m->nr_bad)) && ret >= 0) {
+        ret = opus_bad_log_written(m, off, bytes);
+    }
     return member_write_done(m, "zeroes", off, bytes, ret);
 }
 

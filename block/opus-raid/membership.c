@@ -19,6 +19,7 @@
 #include <linux/raid/md_p.h>
 #include "util/raid/recover.h"
 #include "array.h"
+#include "bad-blocks.h"
 #include "bitmap.h"
 #include "control.h"
 #include "driver.h"
@@ -28,6 +29,13 @@
 
 /* Zeroed at the start of a new member, even where data start before. */
 #define WIPE_BYTES  (1024 * 1024)
+
+/* All that md can use: one page. */
+#define BAD_LOG_SECTORS     8
+
+/* What else lies between superblock and data, and how long is not told. */
+#define FEATURES_IN_ROOM    (MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_PPL | \
+                             MD_FEATURE_MULTIPLE_PPLS)
 
 bool opus_member_can_return(OpusRaid *s, const MdSuper *super)
 {
@@ -88,6 +96,26 @@ static bool free_dev_number(const OpusRaid *s, uint32_t *number)
     return first < end;
 }
 
+/*
+ * Room for a bad-block log where the other members have theirs, or else right
+ * before the data, if nothing else can be there. At the end of a member (1.0)
+ * there is only what they have.
+ */
+static void choose_bad_log(const OpusMember *model, MdSuper *super)
+{
+    int64_t room = (int64_t)super->data_offset_sectors -
+                   (int64_t)super->super_offset_sectors;
+
+    if (super->minor_version == 0) {
+        super->bblog_size_sectors = 0;
+        super->bblog_offset_sectors = 0;
+    } else if (!super->bblog_size_sectors && room >= 3 * BAD_LOG_SECTORS &&
+               !(model->super.feature_map & FEATURES_IN_ROOM)) {
+        super->bblog_size_sectors = BAD_LOG_SECTORS;
+        super->bblog_offset_sectors = room - BAD_LOG_SECTORS;
+    }
+}
+
 /* What the superblock of a new spare says; the roles are added by array.c. */
 static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
                        Error **errp)
@@ -108,8 +136,6 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
     super->cnt_corrected_read = 0;
     super->devflags = 0;
     super->bblog_shift = 0;
-    super->bblog_size_sectors = 0;
-    super->bblog_offset_sectors = 0;
     qemu_uuid_generate(&uuid);
     memcpy(super->device_uuid, uuid.data, sizeof(super->device_uuid));
     if (!free_dev_number(s, &super->dev_number)) {
@@ -133,6 +159,7 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
     }
     m->data_bytes = QEMU_ALIGN_DOWN(end - model->data_off, RAID_SECTOR_BYTES);
     super->data_size_sectors = m->data_bytes / RAID_SECTOR_BYTES;
+    choose_bad_log(model, super);
     if (s->bitmap &&
         md_bitmap_check_room(super, m->device_bytes,
                              s->bitmap->bits.nr_bits) != MD_BITMAP_OK) {
@@ -269,6 +296,7 @@ static bool attach(OpusRaid *s, Addition *add, Error **errp)
     m->super = add->super;
     m->data_off = m->super.data_offset_sectors * RAID_SECTOR_BYTES;
     m->super_off = m->super.super_offset_sectors * RAID_SECTOR_BYTES;
+    opus_bad_log_new(m);
     bdrv_graph_rdlock_main_loop();
     m->home_only = opus_member_needs_home(child->bs);
     bdrv_graph_rdunlock_main_loop();
@@ -282,6 +310,7 @@ static void detach(OpusRaid *s, OpusMember *m)
     unsigned index = m - s->members;
 
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        opus_bad_log_close(m);
         for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
             if (s->slots[slot] == m) {
                 s->slots[slot] = NULL;

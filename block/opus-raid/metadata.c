@@ -21,47 +21,13 @@
 /* Where a superblock of a version is looked for; the order matters little. */
 static const unsigned minor_versions[] = { 2, 1, 0 };
 
-static int coroutine_fn GRAPH_RDLOCK
-read_bad_blocks(BdrvChild *child, const MdSuper *super, void *buf,
-                unsigned *nr_bad_blocks)
-{
-    int64_t off = (int64_t)super->super_offset_sectors +
-                  super->bblog_offset_sectors;
-    uint64_t left = super->bblog_size_sectors * RAID_SECTOR_BYTES;
-
-    *nr_bad_blocks = 0;
-    if (!(super->feature_map & MD_FEATURE_BAD_BLOCKS)) {
-        return 0;
-    }
-    off *= RAID_SECTOR_BYTES;
-    while (left) {
-        size_t bytes = MIN(left, MD_SUPER_MAX_BYTES);
-        unsigned nr;
-        int ret = bdrv_co_pread(child, off, bytes, buf, 0);
-
-        if (ret < 0) {
-            return ret;
-        }
-        nr = md_super_bad_blocks(buf, bytes);
-        *nr_bad_blocks += nr;
-        if (nr < bytes / sizeof(uint64_t)) {
-            break;
-        }
-        off += bytes;
-        left -= bytes;
-    }
-    return 0;
-}
-
 MdSuperError coroutine_fn GRAPH_RDLOCK
-opus_metadata_read(BdrvChild *child, MdSuper *super, unsigned *nr_bad_blocks,
-                   int *io_error)
+opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error)
 {
     int64_t device_bytes = bdrv_co_getlength(child->bs);
     MdSuperError best = MD_SUPER_NONE;
     void *buf;
 
-    *nr_bad_blocks = 0;
     if (device_bytes < 0) {
         *io_error = device_bytes;
         return MD_SUPER_NONE;
@@ -86,7 +52,6 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, unsigned *nr_bad_blocks,
         err = md_super_decode(buf, bytes, minor_versions[i], device_bytes,
                               super);
         if (err == MD_SUPER_OK) {
-            *io_error = read_bad_blocks(child, super, buf, nr_bad_blocks);
             best = MD_SUPER_OK;
             break;
         }
@@ -129,6 +94,14 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
         super->feature_map &= ~(MD_FEATURE_RECOVERY_OFFSET |
                                 MD_FEATURE_RECOVERY_BITMAP);
         super->recovery_offset = 0;
+    }
+
+    if (m->bad) {
+        /* As md has it: only while the log has entries. */
+        super->feature_map &= ~MD_FEATURE_BAD_BLOCKS;
+        if (qatomic_read(&m->nr_bad)) {
+            super->feature_map |= MD_FEATURE_BAD_BLOCKS;
+        }
     }
 
     /*

@@ -9,18 +9,16 @@
 
 /**
  * opus_metadata_read: find and decode the superblock of one member
- * @child:         the member
- * @super:         filled when the return value is MD_SUPER_OK
- * @nr_bad_blocks: entries of its bad-block log; 0 without one
- * @io_error:      0, or the errno of a read that failed: then the return
- *                 value means nothing
+ * @child:    the member
+ * @super:    filled when the return value is MD_SUPER_OK
+ * @io_error: 0, or the errno of a read that failed: then the return value
+ *            means nothing
  *
  * Looks for versions 1.2, 1.1 and 1.0, in this order. When none is valid the
  * error of the one that came furthest is returned.
  */
 MdSuperError coroutine_fn GRAPH_RDLOCK
-opus_metadata_read(BdrvChild *child, MdSuper *super, unsigned *nr_bad_blocks,
-                   int *io_error);
+opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error);
 
 /**
  * opus_metadata_write: write the superblocks of @slots, durably

@@ -12,6 +12,7 @@
 #include "block/block-io.h"
 #include "qapi/qapi-events-opus-raid.h"
 #include "array.h"
+#include "bad-blocks.h"
 #include "bounce.h"
 #include "member.h"
 #include "mirror.h"
@@ -168,6 +169,7 @@ rewrite_copy(OpusRaid *s, uint64_t array_off, const void *buf, size_t bytes,
     for (unsigned copy = 0; copy < s->geom.copies; copy++) {
         OpusMember *m;
         RaidLoc loc;
+        bool recorded;
         int64_t off;
         int err;
 
@@ -177,7 +179,11 @@ rewrite_copy(OpusRaid *s, uint64_t array_off, const void *buf, size_t bytes,
         }
         m = s->slots[bad_slot];
         off = opus_member_data(m, loc.member_off);
+        recorded = opus_member_is_bad(m, off, bytes);
         err = opus_member_pwrite(m, off, buf, bytes, 0);
+        if (recorded) {
+            return 0;           /* no news, and it may well stay bad */
+        }
         if (err == 0) {
             qatomic_inc(&m->corrected_reads);
         }
@@ -190,7 +196,10 @@ rewrite_copy(OpusRaid *s, uint64_t array_off, const void *buf, size_t bytes,
     return 0;
 }
 
-/* Read any usable copy but those in @unreadable_slots, which may grow. */
+/*
+ * Read any usable copy but those in @unreadable_slots, which may grow. Returns
+ * 0, -ENODATA when there is no other, or -EIO when the array has failed.
+ */
 static int coroutine_fn GRAPH_RDLOCK
 read_other_copy(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
                 RaidMask *unreadable_slots)
@@ -201,15 +210,20 @@ read_other_copy(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
                                            *unreadable_slots);
         RaidLoc loc;
         OpusMember *m;
+        int64_t off;
         int ret;
 
         if (!copies) {
-            return -EIO;
+            return -ENODATA;
         }
         raid_map_copy(&s->geom, array_off, raid_mask_lowest(copies), &loc);
         m = s->slots[loc.slot];
-        ret = opus_member_pread(m, opus_member_data(m, loc.member_off), buf,
-                                bytes);
+        off = opus_member_data(m, loc.member_off);
+        if (opus_member_is_bad(m, off, bytes)) {
+            *unreadable_slots |= RAID_BIT(loc.slot);
+            continue;
+        }
+        ret = opus_member_pread(m, off, buf, bytes);
         if (ret == 0) {
             return 0;
         }
@@ -219,6 +233,23 @@ read_other_copy(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
             return ret;
         }
     }
+}
+
+/* The same, where copies are unreadable in different places. */
+static int coroutine_fn GRAPH_RDLOCK
+read_crumbs(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes)
+{
+    int ret = 0;
+
+    for (size_t done = 0; done < bytes && ret == 0; ) {
+        size_t here = MIN(bytes - done, OPUS_CRUMB_BYTES);
+        RaidMask unreadable_slots = 0;
+
+        ret = read_other_copy(s, array_off + done, buf + done, here,
+                              &unreadable_slots);
+        done += here;
+    }
+    return ret;
 }
 
 int coroutine_fn GRAPH_RDLOCK
@@ -237,6 +268,10 @@ opus_mirror_recover(OpusRaid *s, uint64_t array_off, size_t bytes,
     if (buf) {
         ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
     }
+    if (ret == -ENODATA) {
+        unreadable_slots = 0;       /* no copy of it lacks all of it */
+        ret = read_crumbs(s, array_off, buf, bytes);
+    }
     if (ret == 0) {
         qemu_iovec_from_buf(qiov, qiov_offset, buf, bytes);
         if (opus_is_writable(s->bs)) {
@@ -250,7 +285,7 @@ opus_mirror_recover(OpusRaid *s, uint64_t array_off, size_t bytes,
     opus_bounce_free(buf, bytes);
     opus_stripe_unlock(&s->stripe_locks, &lock);
     opus_count(&s->stats, OPUS_COUNT_DEGRADED_READS);
-    return ret;
+    return ret == -ENODATA ? -EIO : ret;
 }
 
 static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t array_off,
@@ -270,31 +305,79 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t array_off,
     }
 }
 
-int coroutine_fn GRAPH_RDLOCK
-opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
-                    RaidLoc target)
+/* Returns 0, -ENODATA when no copy of it can be read, or a negative errno. */
+static int coroutine_fn GRAPH_RDLOCK
+rebuild_piece(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
+              RaidLoc target)
 {
     OpusMember *m = s->slots[target.slot];
     RaidMask unreadable_slots = 0;
-    void *buf = opus_bounce_alloc(bytes);
-    int ret = -ENOMEM;
+    int ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
 
-    if (buf) {
-        ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
+    if (ret == -ENODATA) {
+        send_unreadable(s, array_off, bytes, unreadable_slots);
     }
     if (ret < 0) {
-        send_unreadable(s, array_off, bytes, unreadable_slots);
-    } else {
-        ret = opus_member_pwrite(m, opus_member_data(m, target.member_off),
-                                 buf, bytes, 0);
-        if (ret < 0) {
-            ret = opus_array_fail_member(s, target.slot, "write", ret);
-        }
+        return ret;
+    }
+    ret = opus_member_pwrite(m, opus_member_data(m, target.member_off), buf,
+                             bytes, 0);
+    if (ret < 0) {
+        ret = opus_array_fail_member(s, target.slot, "write", ret);
     }
     RAID_MASK_FOREACH(slot, unreadable_slots) {
         if (ret == 0 && rewrite_copy(s, array_off, buf, bytes, slot) < 0) {
             ret = -EIO;
         }
+    }
+    return ret;
+}
+
+/* What can be had of a chunk that can't be had as a whole; the rest is bad. */
+static int coroutine_fn GRAPH_RDLOCK
+rebuild_crumbs(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
+               RaidLoc target)
+{
+    size_t bad_bytes = 0;       /* in front of @done, recorded together */
+    size_t done = 0;
+    int ret = 0;
+
+    while (done < bytes && ret == 0) {
+        size_t here = MIN(bytes - done, OPUS_CRUMB_BYTES);
+        RaidLoc loc = target;
+
+        loc.member_off += done;
+        ret = rebuild_piece(s, array_off + done, buf, here, loc);
+        if (ret == -ENODATA) {
+            bad_bytes += here;
+            ret = 0;
+        } else if (ret == 0 && bad_bytes) {
+            ret = opus_array_record_bad(s, target.slot,
+                                        loc.member_off - bad_bytes, bad_bytes);
+            bad_bytes = 0;
+        }
+        done += here;
+    }
+    if (ret == 0 && bad_bytes) {
+        ret = opus_array_record_bad(s, target.slot,
+                                    target.member_off + done - bad_bytes,
+                                    bad_bytes);
+    }
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
+                    RaidLoc target)
+{
+    void *buf = opus_bounce_alloc(bytes);
+    int ret = -ENOMEM;
+
+    if (buf) {
+        ret = rebuild_piece(s, array_off, buf, bytes, target);
+    }
+    if (ret == -ENODATA) {
+        ret = rebuild_crumbs(s, array_off, buf, bytes, target);
     }
     opus_bounce_free(buf, bytes);
     return ret;

@@ -49,8 +49,9 @@ opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
  * opus_mirror_rebuild: copy inside one chunk from a usable copy to @target
  * @target: where the copy of @array_off lies on the slot that is rebuilt
  *
- * Called with the chunk's lock held. Returns 0 when the slot's member holds
- * the copy or has failed; a negative errno when no copy can be read.
+ * Called with the chunk's lock held. What no copy has is recorded as bad.
+ * Returns 0 when that is done or the slot's member has failed, -ENOSPC when it
+ * can't be recorded, or another negative errno.
  */
 int coroutine_fn GRAPH_RDLOCK
 opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,

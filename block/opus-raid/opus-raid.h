@@ -13,6 +13,7 @@
  *           array                 states, members that fail, dirty and clean
  *             metadata, bitmap    superblocks and bitmaps on the members
  *               member            I/O to one child
+ *               bad-blocks        where the child holds nothing
  *     parallel, bounce, stripe-lock, stats: leaves, called from all of these
  *
  * Threads: requests may come from any AioContext at the same time, and each
@@ -39,14 +40,19 @@
 /* Failed reads that a member may have had corrected before it is failed. */
 #define OPUS_READ_ERROR_LIMIT   20
 
+/* A rebuild gives up on no more than this where it can't go on. */
+#define OPUS_CRUMB_BYTES        4096
+
 typedef struct OpusMember {
     /* Constant while the graph is locked for reading */
     BdrvChild *child;
     int slot;                   /* -1: fills none */
+    uint32_t nr_bad;            /* atomic: entries of its bad-block log */
     uint64_t data_off;          /* bytes: where the data area starts */
     uint64_t super_off;         /* bytes */
     bool home_only;             /* child I/O must run in the child's context */
     uint32_t corrected_before;  /* reads corrected before it was opened */
+    struct OpusBadLog *bad;     /* NULL: it has no bad-block log */
 
     /* Written under OpusRaid.meta_lock and state_lock, read under either */
     MdSuper super;

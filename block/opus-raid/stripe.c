@@ -7,8 +7,9 @@
  * Threads: any; the stripe lock keeps writers of a stripe apart (I10).
  * Invariants: I5, I10, I11.
  *
- * A read that fails makes its member unreadable for this request, and a new
- * plan is made without it. A write that fails is none of the plan's business:
+ * A read that fails, or that would be of a place which is recorded as bad,
+ * makes its member unreadable for this request, and a new plan is made without
+ * it. A write that fails is none of the plan's business:
  * the other members hold what the failed one should hold, so it is enough to
  * record the failure before the request ends.
  */
@@ -17,6 +18,7 @@
 #include "block/block-io.h"
 #include "qapi/qapi-events-opus-raid.h"
 #include "array.h"
+#include "bad-blocks.h"
 #include "columns.h"
 #include "member.h"
 #include "parallel.h"
@@ -33,6 +35,7 @@ typedef struct StripeOp {
     uint64_t member_off;
     uint8_t *buf;
     uint32_t bytes;
+    bool recorded;              /* it was not read, as it is known to be bad */
     int ret;
 } StripeOp;
 
@@ -44,6 +47,12 @@ typedef struct StripeOps {
     StripeOp ops[RAID_MAX_MEMBERS * RAID_PLAN_MAX_BANDS];
 } StripeOps;
 
+/* Members in use that can't be read where a request needs them. */
+typedef struct Unreadable {
+    RaidMask slots;
+    bool recorded;              /* one is so by its bad-block log */
+} Unreadable;
+
 /* With the stripe's lock held. */
 static RaidMask missing_in_stripe(OpusRaid *s, uint64_t stripe)
 {
@@ -54,9 +63,11 @@ static void coroutine_fn GRAPH_RDLOCK read_task(void *opaque, unsigned i)
 {
     StripeOps *ops = opaque;
     StripeOp *op = &ops->ops[i];
+    int64_t off = opus_member_data(op->m, op->member_off);
 
-    op->ret = opus_member_pread(op->m, opus_member_data(op->m, op->member_off),
-                                op->buf, op->bytes);
+    op->recorded = opus_member_is_bad(op->m, off, op->bytes);
+    op->ret = op->recorded ? -EIO : opus_member_pread(op->m, off, op->buf,
+                                                      op->bytes);
 }
 
 static void coroutine_fn GRAPH_RDLOCK write_task(void *opaque, unsigned i)
@@ -121,10 +132,10 @@ static void coroutine_fn GRAPH_RDLOCK run_ops(StripeOps *ops,
 
 /*
  * Carry out the reads of a plan. Returns 0, or -EAGAIN when a new plan is
- * needed: the members that could not be read are added to @unreadable_slots.
+ * needed: the members that could not be read are added to @unreadable.
  */
 static int coroutine_fn GRAPH_RDLOCK
-read_members(OpusRaid *s, const OpusColumns *c, RaidMask *unreadable_slots)
+read_members(OpusRaid *s, const OpusColumns *c, Unreadable *unreadable)
 {
     OPUS_UNINITIALIZED StripeOps ops;
     int ret = 0;
@@ -137,10 +148,14 @@ read_members(OpusRaid *s, const OpusColumns *c, RaidMask *unreadable_slots)
         if (ops.ops[i].ret == 0) {
             continue;
         }
-        *unreadable_slots |= RAID_BIT(slot);
-        ret = opus_array_read_failed(s, slot, ops.ops[i].ret);
-        if (ret < 0) {
-            return ret;
+        unreadable->slots |= RAID_BIT(slot);
+        if (ops.ops[i].recorded) {
+            unreadable->recorded = true;
+        } else {
+            ret = opus_array_read_failed(s, slot, ops.ops[i].ret);
+            if (ret < 0) {
+                return ret;
+            }
         }
         ret = -EAGAIN;
     }
@@ -183,6 +198,7 @@ rewrite_members(OpusRaid *s, const OpusColumns *c, RaidMask slots)
         RAID_MASK_FOREACH(role, band->recover) {
             unsigned slot = raid_stripe_slot(&s->geom, plan->stripe, role);
             OpusMember *m = s->slots[slot];
+            bool recorded;
             int64_t off;
             int err;
 
@@ -192,8 +208,12 @@ rewrite_members(OpusRaid *s, const OpusColumns *c, RaidMask slots)
             off = opus_member_data(m, raid_stripe_member_off(&s->geom,
                                                              plan->stripe) +
                                       band->lo);
+            recorded = opus_member_is_bad(m, off, band->hi - band->lo);
             err = opus_member_pwrite(m, off, opus_column(c, role, i),
                                      band->hi - band->lo, 0);
+            if (recorded) {
+                continue;       /* no news, and it may well stay bad */
+            }
             if (err == 0) {
                 qatomic_inc(&m->corrected_reads);
             } else if (opus_array_fail_member(s, slot, "rewrite", err) < 0) {
@@ -225,36 +245,39 @@ static void give_out(const OpusColumns *c, uint64_t start, QEMUIOVector *qiov,
     }
 }
 
-/* One attempt; -EAGAIN when @unreadable_slots has become larger. */
+/*
+ * One attempt; -EAGAIN when @unreadable has become larger, -ENODATA when it is
+ * too large.
+ */
 static int coroutine_fn GRAPH_RDLOCK
 try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
-         size_t qiov_offset, RaidMask *unreadable_slots)
+         size_t qiov_offset, Unreadable *unreadable)
 {
     RaidMask missing_slots = missing_in_stripe(s, range->stripe);
     OPUS_UNINITIALIZED OpusColumns c;
     RaidPlan plan;
     int ret;
 
-    if (*unreadable_slots && !opus_redundancy_trusted(s)) {
+    if (unreadable->slots && !opus_redundancy_trusted(s)) {
         return -EIO;
     }
-    if (!raid_plan_read(&s->geom, range, missing_slots | *unreadable_slots,
+    if (!raid_plan_read(&s->geom, range, missing_slots | unreadable->slots,
                         &plan)) {
-        return -EIO;
+        return -ENODATA;
     }
     trace_opus_raid_stripe_read(s->bs, range->stripe, range->start,
-                                range->end, missing_slots, *unreadable_slots);
+                                range->end, missing_slots, unreadable->slots);
     ret = opus_columns_alloc(&c, &s->geom, &plan, false);
     if (ret < 0) {
         return ret;
     }
-    ret = read_members(s, &c, unreadable_slots);
+    ret = read_members(s, &c, unreadable);
     if (ret == 0) {
         opus_columns_recover(&c);
         give_out(&c, range->start, qiov, qiov_offset);
-        if (*unreadable_slots && opus_is_writable(s->bs)) {
+        if (unreadable->slots && opus_is_writable(s->bs)) {
             ret = rewrite_members(s, &c,
-                                  *unreadable_slots &
+                                  unreadable->slots &
                                   ~missing_in_stripe(s, range->stripe));
         }
     }
@@ -262,23 +285,54 @@ try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     return ret;
 }
 
+/* Bit by bit, where members are unreadable in different places. */
+static int coroutine_fn GRAPH_RDLOCK
+read_crumbs(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
+            size_t qiov_offset)
+{
+    uint64_t start = range->start;
+    int ret = 0;
+
+    while (start < range->end && ret == 0) {
+        RaidStripeRange crumb = {
+            .stripe = range->stripe,
+            .start = start,
+            .end = MIN(range->end, QEMU_ALIGN_DOWN(start, OPUS_CRUMB_BYTES) +
+                                   OPUS_CRUMB_BYTES),
+        };
+        Unreadable unreadable = { 0 };
+
+        do {
+            ret = try_read(s, &crumb, qiov,
+                           qiov_offset + (start - range->start), &unreadable);
+        } while (ret == -EAGAIN);
+        start = crumb.end;
+    }
+    return ret;
+}
+
 int coroutine_fn GRAPH_RDLOCK
 opus_stripe_read(OpusRaid *s, const RaidStripeRange *range,
                  QEMUIOVector *qiov, size_t qiov_offset, int bad_slot)
 {
-    RaidMask unreadable_slots = bad_slot < 0 ? 0 : RAID_BIT(bad_slot);
+    Unreadable unreadable = {
+        .slots = bad_slot < 0 ? 0 : RAID_BIT(bad_slot),
+    };
     OpusStripeLock lock;
     int ret;
 
     /* Every new attempt knows one member more to avoid, so this ends. */
     opus_stripe_lock(&s->stripe_locks, range->stripe, &lock);
     do {
-        ret = try_read(s, range, qiov, qiov_offset, &unreadable_slots);
+        ret = try_read(s, range, qiov, qiov_offset, &unreadable);
     } while (ret == -EAGAIN);
+    if (ret == -ENODATA && range->end - range->start > OPUS_CRUMB_BYTES) {
+        ret = read_crumbs(s, range, qiov, qiov_offset);
+    }
     opus_stripe_unlock(&s->stripe_locks, &lock);
 
     opus_count(&s->stats, OPUS_COUNT_DEGRADED_READS);
-    return ret;
+    return ret == -ENODATA ? -EIO : ret;
 }
 
 /* The log is durable before the first member is written. */
@@ -321,11 +375,51 @@ static void count_write(OpusRaid *s, const RaidPlan *plan,
     }
 }
 
-/* One attempt; -EAGAIN when @unreadable_slots has become larger. */
+/*
+ * Parity that can't follow what is written is bad from now on, so that nothing
+ * is ever computed from it.
+ */
+static int coroutine_fn GRAPH_RDLOCK lose_parity(OpusRaid *s,
+                                                 const RaidPlan *plan)
+{
+    uint64_t base = raid_stripe_member_off(&s->geom, plan->stripe);
+    int ret = 0;
+
+    for (unsigned i = 0; i < plan->nr_bands; i++) {
+        const RaidBand *band = &plan->bands[i];
+
+        RAID_MASK_FOREACH(role, band->lose) {
+            unsigned slot = raid_stripe_slot(&s->geom, plan->stripe, role);
+
+            if (ret == 0) {
+                ret = opus_array_record_bad(s, slot, base + band->lo,
+                                            band->hi - band->lo);
+            }
+        }
+    }
+    return ret < 0 ? -EIO : 0;
+}
+
+/*
+ * Which plan: one that keeps redundancy, or, where recorded places are among
+ * what can't be read and that is too much, one that goes without.
+ */
+static bool plan_write(OpusRaid *s, const RaidStripeRange *range,
+                       RaidMask missing_slots, const Unreadable *unreadable,
+                       RaidPlan *plan)
+{
+    return raid_plan_write(&s->geom, range, missing_slots, unreadable->slots,
+                           opus_redundancy_trusted(s), plan) ||
+           (unreadable->recorded &&
+            raid_plan_write_past(&s->geom, range, missing_slots,
+                                 unreadable->slots, plan));
+}
+
+/* One attempt; -EAGAIN when @unreadable has become larger. */
 static int coroutine_fn GRAPH_RDLOCK
 try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
           size_t qiov_offset, BdrvRequestFlags flags,
-          RaidMask *unreadable_slots)
+          Unreadable *unreadable)
 {
     RaidMask missing_slots = missing_in_stripe(s, range->stripe);
     bool ppl = opus_ppl_is_active(s);
@@ -333,22 +427,24 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     RaidPlan plan;
     int ret;
 
-    if (*unreadable_slots && !opus_redundancy_trusted(s)) {
+    if (unreadable->slots && !opus_redundancy_trusted(s)) {
         return -EIO;
     }
-    if (!raid_plan_write(&s->geom, range, missing_slots, *unreadable_slots,
-                         opus_redundancy_trusted(s), &plan)) {
+    if (!plan_write(s, range, missing_slots, unreadable, &plan)) {
         return -EIO;
     }
     trace_opus_raid_stripe_write(s->bs, range->stripe, range->start,
                                  range->end,
                                  raid_method_name(plan.bands[0].method),
-                                 missing_slots, *unreadable_slots);
+                                 missing_slots, unreadable->slots);
     ret = opus_columns_alloc(&c, &s->geom, &plan, ppl);
     if (ret < 0) {
         return ret;
     }
-    ret = read_members(s, &c, unreadable_slots);
+    ret = read_members(s, &c, unreadable);
+    if (ret == 0) {
+        ret = lose_parity(s, &plan);
+    }
     if (ret == 0) {
         opus_columns_write(&c, range->start, qiov, qiov_offset);
         ret = ppl ? log_and_write(s, &c, flags) : write_members(s, &c, flags);
@@ -362,12 +458,11 @@ static int coroutine_fn GRAPH_RDLOCK
 write_range(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
             size_t qiov_offset, BdrvRequestFlags flags)
 {
-    RaidMask unreadable_slots = 0;
+    Unreadable unreadable = { 0 };
     int ret;
 
     do {
-        ret = try_write(s, range, qiov, qiov_offset, flags,
-                        &unreadable_slots);
+        ret = try_write(s, range, qiov, qiov_offset, flags, &unreadable);
     } while (ret == -EAGAIN);
     return ret;
 }
@@ -409,34 +504,38 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
     return ret;
 }
 
-/* One attempt; -EAGAIN when @unreadable_slots has become larger. */
+/*
+ * One attempt; -EAGAIN when @unreadable has become larger, -ENODATA when it is
+ * too large.
+ */
 static int coroutine_fn GRAPH_RDLOCK
 try_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
-            uint32_t hi, RaidMask *unreadable_slots)
+            uint32_t hi, Unreadable *unreadable)
 {
     RaidMask missing_slots = opus_missing_slots(s);
     OPUS_UNINITIALIZED OpusColumns c;
     RaidPlan plan;
     int ret;
 
-    if (*unreadable_slots && !opus_redundancy_trusted(s)) {
+    if (missing_slots == ~(RaidMask)0 ||
+        (unreadable->slots && !opus_redundancy_trusted(s))) {
         return -EIO;
     }
     if (!raid_plan_rebuild(&s->geom, stripe, lo, hi, slot, missing_slots,
-                           *unreadable_slots, &plan)) {
-        return -EIO;
+                           unreadable->slots, &plan)) {
+        return -ENODATA;
     }
     ret = opus_columns_alloc(&c, &s->geom, &plan, false);
     if (ret < 0) {
         return ret;
     }
-    ret = read_members(s, &c, unreadable_slots);
+    ret = read_members(s, &c, unreadable);
     if (ret == 0) {
         opus_columns_recover(&c);
         ret = write_members(s, &c, 0);
-        if (ret == 0 && *unreadable_slots) {
+        if (ret == 0 && unreadable->slots) {
             ret = rewrite_members(s, &c,
-                                  *unreadable_slots & ~opus_missing_slots(s));
+                                  unreadable->slots & ~opus_missing_slots(s));
         }
     }
     opus_columns_free(&c);
@@ -456,6 +555,53 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t member_off,
     }
 }
 
+/* Returns 0, -ENODATA when it can't be computed, or a negative errno. */
+static int coroutine_fn GRAPH_RDLOCK
+rebuild_piece(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
+              uint32_t hi)
+{
+    Unreadable unreadable = { 0 };
+    int ret;
+
+    do {
+        ret = try_rebuild(s, stripe, slot, lo, hi, &unreadable);
+    } while (ret == -EAGAIN);
+    if (ret == -ENODATA) {
+        send_unreadable(s, raid_stripe_member_off(&s->geom, stripe) + lo,
+                        hi - lo, unreadable.slots);
+    }
+    return ret;
+}
+
+/* What can be had of a piece that can't be had as a whole; the rest is bad. */
+static int coroutine_fn GRAPH_RDLOCK
+rebuild_crumbs(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
+               uint32_t hi)
+{
+    uint64_t base = raid_stripe_member_off(&s->geom, stripe);
+    uint32_t bad_bytes = 0;     /* in front of lo, to be recorded together */
+    int ret = 0;
+
+    while (lo < hi && ret == 0) {
+        uint32_t next = lo + MIN(OPUS_CRUMB_BYTES, hi - lo);
+
+        ret = rebuild_piece(s, stripe, slot, lo, next);
+        if (ret == -ENODATA) {
+            bad_bytes += next - lo;
+            ret = 0;
+        } else if (ret == 0 && bad_bytes) {
+            ret = opus_array_record_bad(s, slot, base + lo - bad_bytes,
+                                        bad_bytes);
+            bad_bytes = 0;
+        }
+        lo = next;
+    }
+    if (ret == 0 && bad_bytes) {
+        ret = opus_array_record_bad(s, slot, base + hi - bad_bytes, bad_bytes);
+    }
+    return ret;
+}
+
 int coroutine_fn GRAPH_RDLOCK
 opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot)
 {
@@ -465,14 +611,10 @@ opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot)
     for (uint32_t lo = 0; lo < chunk_bytes && ret == 0;
          lo += MIN(REBUILD_BYTES, chunk_bytes - lo)) {
         uint32_t hi = lo + MIN(REBUILD_BYTES, chunk_bytes - lo);
-        RaidMask unreadable_slots = 0;
 
-        do {
-            ret = try_rebuild(s, stripe, slot, lo, hi, &unreadable_slots);
-        } while (ret == -EAGAIN);
-        if (ret < 0) {
-            send_unreadable(s, raid_stripe_member_off(&s->geom, stripe) + lo,
-                            hi - lo, unreadable_slots);
+        ret = rebuild_piece(s, stripe, slot, lo, hi);
+        if (ret == -ENODATA) {
+            ret = rebuild_crumbs(s, stripe, slot, lo, hi);
         }
     }
     return ret;

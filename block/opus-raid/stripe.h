@@ -40,8 +40,9 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
  *
  * Called with the stripe's lock held. Members that can't be read are done
  * without as long as parity makes up for them, and get back what they lack.
- * Returns 0 when the slot's member holds it or has failed; a negative errno
- * when it can't be computed.
+ * What can't be computed is recorded as bad. Returns 0 when that is done or
+ * the slot's member has failed, -ENOSPC when it can't be recorded, or another
+ * negative errno.
  */
 int coroutine_fn GRAPH_RDLOCK
 opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot);

@@ -105,7 +105,7 @@ static void change(Set *set, const uint8_t *bytes)
         c->super_error = value % MD_SUPER__MAX;
         break;
     case 12:
-        c->nr_bad_blocks = value;
+        c->bad_log_unknown = value & 1;
         break;
     case 13:
         sb->raid_disks = value;

@@ -3,12 +3,15 @@
 """What else md arrays may have: opus-raid serves them right, or refuses them
 by name and leaves every byte as it was.
 """
+import json
 import re
 import shlex
+import shutil
+import subprocess
 
 import opus
 import session
-from md_array import Shape, examine
+from md_array import Shape, data_offset, examine
 from pattern import random_batches, sha256
 
 RAID1 = Shape('raid1', 2)
@@ -145,15 +148,87 @@ def with_journal(run):
         refused(run, array, 'JOURNAL', without=(3,))
 
 
+def bad_ranges(path):
+    """{first sector: sectors} on the device, by mdadm's own account."""
+    said = subprocess.run(['/sbin/mdadm', '--examine-badblocks', path],
+                          check=True, capture_output=True, text=True).stdout
+    return {int(start): int(sectors) for start, sectors in
+            re.findall(r'(\d+) for (\d+) sectors', said)}
+
+
+def spoil(path, ranges):
+    """Nobody may read what is there from now on."""
+    with open(path, 'r+b') as f:
+        for start, sectors in ranges.items():
+            f.seek(start * 512)
+            f.write(b'\xdb' * (sectors * 512))
+
+
 def with_bad_blocks(run):
+    ranges = {4096: 8, 5000: 512, 5512: 188}
     with run.array(RAID5) as array:
-        create(run, array, mdadm_create(RAID5, 4))
+        reference = create(run, array, mdadm_create(RAID5, 4))
+        log = '"$md_sys/dev-${loops[2]#/dev/}/bad_blocks"'
+        # It is written when the array becomes dirty.
         array.in_guest(
             run.guest,
-            'assemble\necho 4096 8 > "$md_sys/dev-${loops[2]#/dev/}/bad_blocks"'
-            '\ndd if=/dev/zero of="$md" bs=4k count=1 oflag=direct status=none\n'
+            f'assemble\necho 4096 8 > {log}\necho 5000 700 > {log}\n'
+            'dd if=/dev/zero of="$md" bs=4k count=1 oflag=direct status=none\n'
             'stop')
-        refused(run, array, 'BAD_BLOCKS')
+        reference[:4096] = bytes(4096)
+        member = array.paths()[2]
+        assert bad_ranges(member) == ranges, bad_ranges(member)
+        spoil(member, ranges)
+        assert opus.read_all(array) == reference
+        assert bad_ranges(member) == ranges
+        # All of it is written, so it is good again, and md knows.
+        opus.fill(array, bytes(reference))
+        assert not bad_ranges(member)
+        served(run, array, reference)
+
+
+def rebuild_past(array, place):
+    """m0 is replaced while m1 can't be read in one place of its data."""
+    spare = f'{array.dir}/spare.img'
+    shutil.copyfile(array.paths()[0], spare)
+    with open(spare, 'r+b') as f:
+        f.truncate(0)
+        f.truncate(array.member_bytes)
+    members = [{'driver': 'file', 'filename': path}
+               for path in array.paths(without=(0,))]
+    sector = (data_offset(array.paths()[1]) + place) // 512
+    members[0] = {'driver': 'blkdebug', 'image': members[0], 'inject-error': [
+        {'event': 'none', 'iotype': 'read', 'errno': 5, 'sector': sector}]}
+    args = ['--blockdev', json.dumps({'driver': 'opus-raid', 'members': members,
+                                      'node-name': 'r0'}),
+            '--blockdev', f'driver=file,node-name=spare,filename={spare}']
+    with opus.StorageDaemon(args) as daemon:
+        daemon.cmd('opus-raid-add-member', **{'node-name': 'r0',
+                                              'member': 'spare'})
+        while daemon.cmd('query-jobs'):
+            pass
+        info, = daemon.cmd('query-opus-raid')
+        assert info['state'] == 'optimal', info
+    array.files[0] = 'spare.img'
+
+
+def bad_blocks_from_opus(run):
+    with run.array(RAID5) as array:
+        opus.create(array)
+        reference = run.pattern.start(opus.info(array)['size'])
+        opus.fill(array, bytes(reference))
+        rebuild_past(array, 3 * 65536 + 8192)
+        member = array.paths()[0]
+        ranges = {(data_offset(member) + 3 * 65536 + 8192) // 512: 8}
+        assert bad_ranges(member) == ranges, bad_ranges(member)
+        spoil(member, ranges)
+        seen = array.in_guest(
+            run.guest, 'assemble\ncat "$md_sys/dev-${loops[0]#/dev/}/bad_blocks"'
+            '\nchecksum\nstop')
+        start, = ranges
+        assert f'\n{start} 8\n' in seen['said'], seen['said']
+        assert seen['sha256'] == sha256(reference), seen['said']
+        served(run, array, reference)
 
 
 def with_unknown_layout(run):
@@ -300,7 +375,8 @@ SCENARIOS = {
     'a partial parity log is kept': with_ppl,
     'a partial parity log of opus-raid is kept by md': ppl_from_opus,
     'a journal device is refused': with_journal,
-    'recorded bad blocks are refused': with_bad_blocks,
+    'recorded bad blocks are not read': with_bad_blocks,
+    'bad blocks from opus-raid are not read': bad_blocks_from_opus,
     'a layout of half a migration is refused': with_unknown_layout,
     'a reshape under way is refused': in_reshape,
     'a replacement under way is refused': in_replacement,

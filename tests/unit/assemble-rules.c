@@ -198,7 +198,7 @@ static bool same_candidate(const RaidCandidate *ca, int a,
     cb += b;
     return ca->super_error == cb->super_error &&
            ca->device_bytes == cb->device_bytes &&
-           ca->nr_bad_blocks == cb->nr_bad_blocks &&
+           ca->bad_log_unknown == cb->bad_log_unknown &&
            (ca->super_error != MD_SUPER_OK ||
             !memcmp(ca->super, cb->super, sizeof(*ca->super)));
 }

@@ -448,22 +448,6 @@ static void test_round_trip(void)
     g_free(sb);
 }
 
-static void test_bad_blocks(void)
-{
-    uint64_t log[64];
-
-    memset(log, 0xff, sizeof(log));
-    g_assert_cmpuint(md_super_bad_blocks(log, sizeof(log)), ==, 0);
-    log[0] = GUINT64_TO_LE((100u << 10) | 8);
-    g_assert_cmpuint(md_super_bad_blocks(log, sizeof(log)), ==, 1);
-    log[2] = 0;                     /* behind the end */
-    g_assert_cmpuint(md_super_bad_blocks(log, sizeof(log)), ==, 1);
-    memset(log, 0, sizeof(log));    /* no end */
-    g_assert_cmpuint(md_super_bad_blocks(log, sizeof(log)), ==, 64);
-    g_assert_cmpuint(md_super_bad_blocks(log, 15), ==, 1);
-    g_assert_cmpuint(md_super_bad_blocks(log, 7), ==, 0);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -477,6 +461,5 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/md-super/overlap", test_overlap);
     g_test_add_func("/raid/md-super/texts", test_texts);
     g_test_add_func("/raid/md-super/round-trip", test_round_trip);
-    g_test_add_func("/raid/md-super/bad-blocks", test_bad_blocks);
     return g_test_run();
 }

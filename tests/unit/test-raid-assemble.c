@@ -380,11 +380,11 @@ static void test_bitmap_and_ppl(void)
 static void test_bad_blocks(void)
 {
     super_set_make(set, 5, 4);
-    set->candidates[1].nr_bad_blocks = 3;
+    set->candidates[1].bad_log_unknown = true;
     assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
     set->supers[1].feature_map = MD_FEATURE_BAD_BLOCKS;
     assert_always_refused(RAID_REFUSE_BAD_BLOCKS, 1, -1);
-    set->candidates[1].nr_bad_blocks = 0;
+    set->candidates[1].bad_log_unknown = false;
     assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
 }
 

@@ -336,7 +336,7 @@ static bool check_member(Assembler *as, Candidate *c)
     if (fresh->level != 0 && fresh->size_sectors > sb->data_size_sectors) {
         return refuse_member(as, RAID_REFUSE_TOO_SMALL, c, as->freshest);
     }
-    if (has_feature(c, MD_FEATURE_BAD_BLOCKS) && c->nr_bad_blocks) {
+    if (has_feature(c, MD_FEATURE_BAD_BLOCKS) && c->bad_log_unknown) {
         return refuse_member(as, RAID_REFUSE_BAD_BLOCKS, c, NULL);
     }
     return true;

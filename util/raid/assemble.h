@@ -21,7 +21,7 @@ typedef struct RaidCandidate {
     MdSuperError super_error;   /* what decoding said */
     const MdSuper *super;       /* valid when that was MD_SUPER_OK */
     uint64_t device_bytes;
-    unsigned nr_bad_blocks;     /* in its log; with FEATURE_BAD_BLOCKS only */
+    bool bad_log_unknown;       /* its bad-block log makes no sense */
 } RaidCandidate;
 
 typedef struct RaidAssembleOptions {
@@ -48,7 +48,7 @@ typedef enum RaidRefusal {
     RAID_REFUSE_JOURNAL,            /* array with a journal device */
     RAID_REFUSE_BITMAP,             /* to be written, and it keeps a bitmap */
     RAID_REFUSE_PPL,                /* to be written, and it keeps a PPL */
-    RAID_REFUSE_BAD_BLOCKS,         /* member's bad-block log is not empty */
+    RAID_REFUSE_BAD_BLOCKS,         /* member's bad-block log is nonsense */
     RAID_REFUSE_REPLACEMENT,        /* member is replacing another */
     RAID_REFUSE_SPLIT_BRAIN,        /* halves ran apart from each other */
     RAID_REFUSE_TOO_FEW,            /* members in sync for this level */

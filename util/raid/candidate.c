@@ -81,7 +81,7 @@ static int compare(const RaidCandidate *a, const RaidCandidate *b)
     return by_number(a->super_error, b->super_error) ?:
            (a->super_error ? 0 : by_super(a->super, b->super)) ?:
            by_number(a->device_bytes, b->device_bytes) ?:
-           by_number(a->nr_bad_blocks, b->nr_bad_blocks);
+           by_number(a->bad_log_unknown, b->bad_log_unknown);
 }
 
 /* By insertion: the lists are short, and nothing is allocated. */

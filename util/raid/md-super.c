@@ -400,16 +400,3 @@ size_t md_super_encode(const MdSuper *sb, void *buf)
     le_put_u32(image, OFFSET_OF(sb_csum), checksum(image, bytes));
     return bytes;
 }
-
-/* A log that fills its space has no end mark. */
-unsigned md_super_bad_blocks(const void *log, size_t bytes)
-{
-    const uint8_t *words = log;
-    unsigned n = 0;
-
-    while ((n + 1) * sizeof(uint64_t) <= bytes &&
-           le_get_u64(words, n * sizeof(uint64_t)) != UINT64_MAX) {
-        n++;
-    }
-    return n;
-}

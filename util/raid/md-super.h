@@ -130,13 +130,4 @@ static inline uint16_t md_super_role(const MdSuper *sb)
                                         : MD_ROLE_SPARE;
 }
 
-/**
- * md_super_bad_blocks: count the entries of a bad-block log
- * @log: the log's sectors as read, @bytes of them
- *
- * The log is an array of little-endian 64-bit words up to the first that is
- * all ones.
- */
-unsigned md_super_bad_blocks(const void *log, size_t bytes);
-
 #endif /* UTIL_RAID_MD_SUPER_H */
