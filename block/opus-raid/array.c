@@ -117,7 +117,7 @@ static int coroutine_fn GRAPH_RDLOCK array_commit(OpusRaid *s,
         /* First the bitmap, or it would be taken for out of date. */
         now_failed = s->bitmap ? opus_bitmap_write_events(s, active_slots(s),
                                                           s->events) : 0;
-        counted = now_failed;
+        counted = now_failed && !OPUS_SABOTAGED(EVENT_COUNT_SKIPS);
         if (!now_failed) {
             now_failed = opus_metadata_write(s, active_slots(s));
         }
@@ -192,7 +192,8 @@ static int coroutine_fn GRAPH_RDLOCK array_update(OpusRaid *s, RaidMask slots,
     RAID_MASK_FOREACH(slot, slots) {
         note_failed(s, slot, reason, err);
     }
-    ret = array_commit(s, &failed_slots);
+    ret = slots && OPUS_SABOTAGED(FAILURE_UNRECORDED) ? 0 :
+          array_commit(s, &failed_slots);
     array_publish(s, failed_slots, state_before, slots, reason, err);
     return ret;
 }
@@ -249,6 +250,9 @@ static void coroutine_fn GRAPH_RDLOCK flush_all(OpusRaid *s, FlushAll *f)
     RAID_MASK_FOREACH(slot, use) {
         f->slots[f->nr++] = slot;
     }
+    if (OPUS_SABOTAGED(FLUSH_ONE_MEMBER)) {
+        f->nr = MIN(f->nr, 1);
+    }
     if (f->nr) {
         opus_parallel(flush_task, f, f->nr, f->nr);
     }
@@ -264,7 +268,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s)
         return -EIO;
     }
     for (unsigned i = 0; i < f.nr; i++) {
-        if (f.rets[i] == 0) {
+        if (f.rets[i] == 0 || OPUS_SABOTAGED(FLUSH_ERROR_IGNORED)) {
             continue;
         }
         if (s->geom.level == RAID_LEVEL_0) {
@@ -297,7 +301,8 @@ static int coroutine_fn GRAPH_RDLOCK mark_dirty_locked(OpusRaid *s)
     if (!s->dirty) {
         s->super_dirty = true;
         qatomic_set(&s->shown_dirty, true);
-        ret = array_update(s, 0, NULL, 0);
+        ret = OPUS_SABOTAGED(DIRTY_NOT_MARKED) ? 0 :
+              array_update(s, 0, NULL, 0);
         trace_opus_raid_dirty(s->bs, true, s->events, ret);
         if (ret == 0) {
             qatomic_set(&s->dirty, true);
@@ -344,6 +349,9 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
         if (member_is_active(m) && m->super.events != s->events) {
             lagging_slots |= RAID_BIT(m->slot);
         }
+    }
+    if (OPUS_SABOTAGED(LAGGING_SUPERS)) {
+        lagging_slots = 0;
     }
     failed_slots = opus_metadata_write(s, lagging_slots);
     if (s->bitmap && active_slots(s) & ~failed_slots) {
@@ -400,7 +408,8 @@ opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
 /* What the target holds becomes durable; one that can't do so has failed. */
 static int coroutine_fn GRAPH_RDLOCK flush_target(OpusRaid *s, unsigned slot)
 {
-    int ret = opus_member_flush(s->slots[slot]);
+    int ret = OPUS_SABOTAGED(CHECKPOINT_BEFORE_FLUSH) ? 0 :
+              opus_member_flush(s->slots[slot]);
 
     return ret < 0 ? opus_array_fail_member(s, slot, "flush", ret) : 0;
 }
@@ -504,7 +513,10 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
      * A member that can't be flushed may have lost writes, and a later flush
      * of it may well succeed: it must not be used any more.
      */
-    flush_all(s, &f);
+    f.nr = 0;
+    if (!OPUS_SABOTAGED(CLEAN_BEFORE_FLUSH)) {
+        flush_all(s, &f);
+    }
     for (unsigned i = 0; i < f.nr; i++) {
         if (f.rets[i] < 0) {
             failed_slots |= RAID_BIT(f.slots[i]);
@@ -543,7 +555,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
         return 0;
     }
     slots = active_slots(s);
-    if (opus_bitmap_sweep_begin(s, lost_slots(s))) {
+    if (opus_bitmap_sweep_begin(s, lost_slots(s)) &&
+        !OPUS_SABOTAGED(INTENT_CLEARED_EARLY)) {
         flush_all(s, &f);
         for (unsigned i = 0; i < f.nr; i++) {
             if (f.rets[i] < 0) {

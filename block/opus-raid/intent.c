@@ -43,6 +43,9 @@ opus_intent_begin(OpusRaid *s, uint64_t array_off, uint64_t bytes)
         likely(opus_bitmap_start_write(s, array_off, bytes))) {
         return ret;
     }
+    if (OPUS_SABOTAGED(INTENT_NOT_AWAITED)) {
+        return 0;
+    }
     ret = await_bits(s, array_off, bytes);
     if (ret < 0) {
         opus_intent_end(s, array_off, bytes, ret);

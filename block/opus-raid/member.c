@@ -104,7 +104,8 @@ opus_member_pwritev(OpusMember *m, int64_t off, int64_t bytes,
                     BdrvRequestFlags flags)
 {
     AioContext *back = member_enter_home(m);
-    BdrvRequestFlags fua = flags & BDRV_REQ_FUA &
+    BdrvRequestFlags fua = OPUS_SABOTAGED(FUA_EMULATED) ? 0 :
+                           flags & BDRV_REQ_FUA &
                            ~m->child->bs->supported_write_flags;
     int ret = bdrv_co_pwritev_part(m->child, off, bytes, qiov, qiov_offset,
                                    flags & ~fua);

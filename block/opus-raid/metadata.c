@@ -138,7 +138,9 @@ static int coroutine_fn GRAPH_RDLOCK write_super(OpusMember *m)
 
     /* The block layer fills up to the child's own block, if that is larger. */
     bytes = QEMU_ALIGN_UP(bytes, RAID_SECTOR_BYTES);
-    ret = opus_member_pwrite(m, m->super_off, buf, bytes, BDRV_REQ_FUA);
+    ret = opus_member_pwrite(m, m->super_off, buf, bytes,
+                             OPUS_SABOTAGED(SUPER_NOT_DURABLE) ? 0 :
+                             BDRV_REQ_FUA);
     qemu_vfree(buf);
     trace_opus_raid_super_write(m->child->bs->node_name, m->super.events,
                                 m->super.resync_offset, ret);

@@ -104,7 +104,7 @@ write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
     }
     opus_parallel(copy_write_task, w, w->nr, w->nr);
     for (unsigned i = 0; i < w->nr; i++) {
-        if (w->rets[i] < 0 &&
+        if (w->rets[i] < 0 && !OPUS_SABOTAGED(WRITE_ERROR_IGNORED) &&
             opus_array_fail_member(s, w->members[i]->slot, "write",
                                    w->rets[i]) < 0) {
             ret = -EIO;
@@ -131,6 +131,12 @@ opus_mirror_write(OpusRaid *s, uint64_t array_off, size_t bytes,
     w.flags = flags;
     w.zero = false;
     w.bytes = bytes;
+    if (OPUS_SABOTAGED(NO_BOUNCE)) {
+        w.buf = qiov->iov->iov_base + qiov_offset;
+        ret = write_copies(s, array_off, &w);
+        opus_stripe_unlock(&s->stripe_locks, &lock);
+        return ret;
+    }
     w.buf = opus_bounce_alloc(bytes);
     if (w.buf) {
         qemu_iovec_to_buf(qiov, qiov_offset, w.buf, bytes);

@@ -28,6 +28,7 @@
 #include "qemu/coroutine.h"
 #include "util/raid/assemble.h"
 #include "util/raid/plan.h"
+#include "sabotage.h"
 #include "stats.h"
 #include "stripe-lock.h"
 
@@ -157,7 +158,9 @@ static inline RaidMask opus_missing_at(OpusRaid *s, uint64_t member_off)
     RaidMask missing_slots = opus_missing_slots(s);
 
     if (unlikely(missing_slots) && missing_slots != ~(RaidMask)0 &&
-        member_off < qatomic_load_acquire(&s->rebuild_done)) {
+        !OPUS_SABOTAGED(WRITES_PASS_REBUILD) &&
+        (member_off < qatomic_load_acquire(&s->rebuild_done) ||
+         (OPUS_SABOTAGED(REBUILT_TOO_EARLY) && s->rebuild_slot >= 0))) {
         missing_slots &= ~RAID_BIT(s->rebuild_slot);
     }
     return missing_slots;

@@ -13,6 +13,7 @@
 #include "qemu/osdep.h"
 #include "block/aio.h"
 #include "qemu/memalign.h"
+#include "sabotage.h"
 #include "stripe-lock.h"
 
 void opus_stripe_locks_init(OpusStripeLocks *locks)
@@ -67,7 +68,7 @@ void coroutine_fn opus_stripe_lock(OpusStripeLocks *locks, uint64_t stripe,
     lock->co = qemu_coroutine_self();
 
     qemu_mutex_lock(&bucket->mutex);
-    granted = !first_of(bucket, stripe);
+    granted = !first_of(bucket, stripe) || OPUS_SABOTAGED(WRITES_UNLOCKED);
     lock->granted = granted;
     QTAILQ_INSERT_TAIL(&bucket->entries, lock, next);
     qemu_mutex_unlock(&bucket->mutex);
@@ -92,7 +93,7 @@ void coroutine_fn opus_stripe_unlock(OpusStripeLocks *locks,
     qemu_mutex_lock(&bucket->mutex);
     QTAILQ_REMOVE(&bucket->entries, lock, next);
     heir = first_of(bucket, lock->stripe);
-    if (heir) {
+    if (heir && !OPUS_SABOTAGED(WRITES_UNLOCKED)) {
         heir->granted = true;
         /* Once the mutex is released, @heir may be gone. */
         co = heir->co;

@@ -173,7 +173,7 @@ write_members(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
     ops.flags = flags;
     run_ops(&ops, write_task);
     for (unsigned i = 0; i < ops.nr; i++) {
-        if (ops.ops[i].ret < 0 &&
+        if (ops.ops[i].ret < 0 && !OPUS_SABOTAGED(WRITE_ERROR_IGNORED) &&
             opus_array_fail_member(s, ops.ops[i].m->slot, "write",
                                    ops.ops[i].ret) < 0) {
             ret = -EIO;

@@ -26,6 +26,7 @@ static struct {
     uint64_t bytes;
     uint64_t hot_off;           /* most requests go here */
     uint64_t hot_bytes;
+    int64_t idle_ns;            /* all workers pause once; 0: they don't */
     unsigned busy;
     unsigned requests;
     bool saw_errors;
@@ -206,7 +207,9 @@ static void coroutine_fn worker_co(void *opaque)
         unsigned kind = choice(20);
 
         guest.requests++;
-        if (choice_once_in(4)) {
+        if (i == guest.spec.requests / 2 && guest.idle_ns) {
+            qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, guest.idle_ns);
+        } else if (choice_once_in(4)) {
             qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, 1000 * (1 + choice(1000)));
         } else if (choice_once_in(40)) {
             qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, 250 * SCALE_MS);
@@ -230,12 +233,16 @@ static void coroutine_fn worker_co(void *opaque)
 
 void guest_start(const GuestSpec *spec, Oracle *oracle)
 {
+    /* Long enough to be marked clean, and for bits of a bitmap to go. */
+    static const int64_t idle_ms[] = { 0, 0, 700, 20000 };
+
     guest.spec = *spec;
     guest.oracle = oracle;
     guest.bytes = subject_bytes();
     guest.hot_bytes = MIN(guest.bytes, 64 * 1024);
     guest.hot_off = QEMU_ALIGN_DOWN(choice(guest.bytes - guest.hot_bytes + 1),
                                     spec->align);
+    guest.idle_ns = idle_ms[choice(ARRAY_SIZE(idle_ms))] * SCALE_MS;
     guest.requests = 0;
     guest.saw_errors = false;
     guest.busy = spec->workers;

@@ -176,25 +176,24 @@ static uint64_t stripe_bytes(void)
     return subject_bytes() / STRIPES;
 }
 
-/* What the guest was told must not be forgotten by the time of the next cut. */
-static void coroutine_fn do_write(const Write *w)
+static void coroutine_fn do_write(const Write *w, Oracle *oracle)
 {
     g_autofree uint8_t *buf = g_malloc(w->bytes);
     OracleWrite write;
     int ret;
 
     if (w->flush_first) {
-        uint64_t begun = oracle_flush_begin(model.oracle);
+        uint64_t begun = oracle_flush_begin(oracle);
 
         if (blk_co_flush(subject_blk()) == 0) {
-            oracle_flush_end(model.oracle, begun);
+            oracle_flush_end(oracle, begun);
         }
     }
-    write = oracle_write_begin(model.oracle, w->off, w->bytes, 1, false);
+    write = oracle_write_begin(oracle, w->off, w->bytes, 1, false);
     oracle_fill(write.number, w->off, w->bytes, buf);
     model.written = true;
     ret = blk_co_pwrite(subject_blk(), w->off, w->bytes, buf, 0);
-    oracle_write_end(model.oracle, w->off, w->bytes, write, ret >= 0, false);
+    oracle_write_end(oracle, w->off, w->bytes, write, ret >= 0, false);
 }
 
 static void coroutine_fn first_co(void *opaque)
@@ -204,10 +203,10 @@ static void coroutine_fn first_co(void *opaque)
     if (model.scenario.load == LOAD_OVERLAP) {
         w.bytes = stripe_bytes();
     }
-    do_write(&w);
+    do_write(&w, model.oracle);
     if (model.scenario.load == LOAD_IN_TURN) {
         w.flush_first = true;
-        do_write(&w);
+        do_write(&w, model.oracle);
     }
     model.busy--;
 }
@@ -228,7 +227,7 @@ static void coroutine_fn second_co(void *opaque)
         model.busy--;
         return;
     }
-    do_write(&w);
+    do_write(&w, model.oracle);
     model.busy--;
 }
 
@@ -288,6 +287,32 @@ static bool has_parity(void)
            model.scenario.subject.level == OPUS_RAID_LEVEL_RAID6;
 }
 
+typedef struct WriteAgain {
+    Oracle *oracle;
+    bool done;
+} WriteAgain;
+
+static void coroutine_fn write_again_co(void *opaque)
+{
+    WriteAgain *again = opaque;
+    Write w = { .bytes = CHUNK };
+
+    do_write(&w, again->oracle);
+    again->done = true;
+}
+
+/* Life goes on, so that what recovery left behind has to bear another cut. */
+static void write_again(Snapshot *s)
+{
+    WriteAgain again = { .oracle = s->oracle };
+
+    s->written = true;
+    qemu_coroutine_enter(qemu_coroutine_create(write_again_co, &again));
+    while (!again.done) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+}
+
 /* The array is open again. */
 static void check_recovered(Snapshot *s)
 {
@@ -300,6 +325,9 @@ static void check_recovered(Snapshot *s)
     }
     if (!judge_content(s->oracle, has_parity())) {
         report_broken("the array can't be read");
+    }
+    if (s->depth < model.bounds->recovery_cuts) {
+        write_again(s);
     }
     while (subject_is_busy()) {
         aio_poll(qemu_get_aio_context(), true);

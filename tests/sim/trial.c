@@ -59,7 +59,7 @@ void trial_choose(TrialSpec *spec, OpusRaidLevel level,
         },
         .bus = {
             .nr_disks = slots + 2, .atom = choice(2) ? 512 : 4096,
-            .discard = choice(BUS_DISCARD__MAX), .fua = choice(4),
+            .discard = choice(BUS_DISCARD__MAX), .fua = choice(3),
             .zeroes = choice(2),
         },
         .lives = 2 + choice(5), .faults = choice(3), .spares = choice(3),
@@ -72,7 +72,8 @@ char *trial_describe(const TrialSpec *spec)
     return g_strdup_printf(
         "%s, %u members, policy %s, chunk %u, %" PRIu64 " bytes each, atom %u%s"
         "%s%s%s", OpusRaidLevel_str(spec->subject.level),
-        spec->subject.nr_slots, OpusRaidConsistencyPolicy_str(spec->subject.policy),
+        spec->subject.nr_slots,
+        OpusRaidConsistencyPolicy_str(spec->subject.policy),
         spec->subject.chunk_bytes, spec->subject.member_bytes, spec->bus.atom,
         spec->bus.fua ? ", FUA" : "", spec->bus.zeroes ? ", zeroes" : "",
         spec->faults ? ", faults" : "", spec->spares ? ", spares" : "");
@@ -207,7 +208,7 @@ static void plan_faults(Trial *t)
     unsigned disk;
 
     if (t->spec->faults && choice(2) && choose_victim(t, &disk)) {
-        bus_plan_fault(bus_events() + 1 + choice(200), disk,
+        bus_plan_fault(bus_events() + 1 + choice(choice(2) ? 20 : 200), disk,
                        choice(BUS_FAULT__MAX));
         t->counts->faults++;
         t->planned_faults = true;
@@ -269,8 +270,13 @@ static void live(Trial *t)
     if (rebuilds && !bus_is_cut()) {
         add_spare(t);
     }
-    while (subject_is_busy()) {
-        aio_poll(qemu_get_aio_context(), true);
+    if (subject_is_busy()) {
+        while (subject_is_busy()) {
+            aio_poll(qemu_get_aio_context(), true);
+        }
+        if (choice(2)) {
+            bus_cut();          /* just when it is done */
+        }
     }
 }
 
