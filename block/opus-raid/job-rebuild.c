@@ -113,15 +113,32 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
     return ret;
 }
 
+/*
+ * When a job lets go of the array, QEMU tries to move it to the main loop, and
+ * drains it with the graph locked for writing. A request that has just begun
+ * would wait for that lock, and the drain for the request: so let there be
+ * none.
+ */
+static void let_go(BlockJob *job, BlockDriverState *bs)
+{
+    bdrv_drained_begin(bs);
+    block_job_remove_all_bdrv(job);
+    bdrv_drained_end(bs);
+}
+
 /* The slot may be given to another spare, or there may be another slot. */
 static void rebuild_clean(Job *job)
 {
     RebuildJob *r = container_of(job, RebuildJob, common.job);
+    BlockDriverState *bs = r->s->bs;
 
+    bdrv_ref(bs);
+    let_go(&r->common, bs);
     r->s->rebuild_job = NULL;
     if (!opus_rebuild_is_active(r->s)) {
         opus_rebuild_look(r->s);
     }
+    bdrv_unref(bs);
 }
 
 static const BlockJobDriver rebuild_job_driver = {
