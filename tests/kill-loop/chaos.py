@@ -68,6 +68,9 @@ class Chaos:
         self.diary.note(f'event {name} {words}')
         if name == 'OPUS_RAID_MEMBER_FAILED':
             self._lost(self.members.by_name(data['member']))
+        elif name == 'OPUS_RAID_MEMBER_IN_SYNC':
+            # A rebuilt one, be it new or one that came back.
+            self.members.by_name(data['member']).failed = False
 
     def _lost(self, member):
         member.failed = True
@@ -126,9 +129,9 @@ class Chaos:
         """
         self.look()
         self.wild = wild
-        actions = [self._fail] * 3 + [self._add] * 4 + [
-            self._remove, self._remove, self._speed, self._pause,
-            self._cancel, self._remove_in_use]
+        actions = [self._fail] * 3 + [self._add] * 3 + [
+            self._remove, self._remove, self._readd, self._readd, self._speed,
+            self._pause, self._cancel, self._remove_in_use]
         self.rng.shuffle(actions)
         for action in actions:
             if action():
@@ -220,6 +223,24 @@ class Chaos:
             self.daemon.cmd('blockdev-del', node_name=member.name)
             member.node = None
             member.blank()
+        return True
+
+    def _readd(self):
+        """One that was removed comes back, as it is if there is a bitmap."""
+        gone = [m for m in self.members.belonging() if not m.node]
+        if not gone:
+            return False
+        member = self.rng.choice(gone)
+        self.daemon.cmd('blockdev-add', **member.make_node(self.aio))
+        error = self._try('opus-raid-add-member', node_name=NODE,
+                          member=member.name)
+        self.count['came back' if not error else 'could not come back'] += 1
+        if error and self.rng.random() < 0.5:
+            error = self._try('opus-raid-add-member', node_name=NODE,
+                              member=member.name, force=True)
+        if error:
+            self.daemon.cmd('blockdev-del', node_name=member.name)
+            member.node = None
         return True
 
     # --- the rebuild

@@ -214,6 +214,7 @@ class Life:
         self.must_open = True
         chaos.look()
         self.diary.note(f'opened: {chaos.states()}')
+        chaos.look()                # for the events of what it showed
         self._check_verdicts(chaos, expected)
         self.count['starts'] += 1
         return True
@@ -269,9 +270,9 @@ class Life:
         for i, iothread in enumerate(threads):
             options = {}
             if iothread:
-                # Only the last one can be sure to keep the array there.
+                # One of several has to keep the array where it is.
                 options = {'iothread': iothread,
-                           'fixed_iothread': i == len(threads) - 1}
+                           'fixed_iothread': i > 0}
             self.daemon.cmd('block-export-add', type='nbd', id=f'e{i}',
                             name=f'e{i}', writable=True, node_name=NODE,
                             **options)

@@ -38,6 +38,9 @@ from shape import Shape                             # noqa: E402
 
 ROOM_BYTES = 512 << 20
 
+# Those of which the loop knows what they promise.
+POLICIES = ('resync', 'bitmap')
+
 
 class Setup:
     """What all arrays of the loop have in common."""
@@ -48,6 +51,7 @@ class Setup:
         self.diary = Diary(self.path('diary'))
         self.count = collections.Counter()
         self.has_resync = False
+        self.policies = []
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -55,9 +59,15 @@ class Setup:
     def look_what_it_can(self):
         """Of what not every version has."""
         daemon = Daemon(self.program, [], self.path('stderr'))
-        names = {entry.get('name') for entry in daemon.cmd('query-qmp-schema')}
+        schema = daemon.cmd('query-qmp-schema')
         daemon.quit()
-        self.has_resync = 'opus-raid-check' in names
+        self.has_resync = any(entry['name'] == 'opus-raid-check'
+                              for entry in schema)
+        # Types have no names there; the policies are known by one of them.
+        self.policies = next((
+            [p for p in POLICIES if p in entry['values']] for entry in schema
+            if entry['meta-type'] == 'enum' and
+            {'resync', 'bitmap'} <= set(entry['values'])), [])
 
 
 def scratch():
@@ -101,7 +111,7 @@ def loop(setup, options):
     rng = random.Random(options.seed)
     while not options.minutes or \
             setup.diary.seconds() < options.minutes * 60:
-        life = Life(setup, Shape(rng, options.level),
+        life = Life(setup, Shape(rng, options.level, setup.policies),
                     random.Random(rng.random()))
         try:
             life.create()

@@ -10,9 +10,13 @@ _PARITY_LAYOUTS = ('left-asymmetric', 'right-asymmetric', 'left-symmetric',
 
 
 class Shape:
-    """A random one, of a level if one is given."""
+    """A random one, of a level if one is given.
 
-    def __init__(self, rng, level=None):
+    policies: the consistency policies that the daemon knows, none if it knows
+    of no choice.
+    """
+
+    def __init__(self, rng, level=None, policies=()):
         self.level = level or rng.choice(('raid1', 'raid5', 'raid5', 'raid6',
                                           'raid6', 'raid10'))
         self.options = {'level': self.level}
@@ -34,6 +38,12 @@ class Shape:
                                                            128))
         self.data_offset = KIB * rng.choice((64, 256, 1024))
         self.options['data-offset'] = self.data_offset
+        self.policy = rng.choice(policies) if policies else 'resync'
+        if policies:
+            self.options['consistency-policy'] = self.policy
+        if self.policy == 'bitmap':
+            self.options['bitmap-chunk-size'] = KIB * rng.choice(
+                (64, 256, 1024))
         self.member_bytes = (self.data_offset
                              + KIB * rng.randrange(1024, 5 * 1024, 4))
 
