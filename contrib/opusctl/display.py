@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What users see of an array."""
+
+import os
+import sys
+from typing import Iterable, List, Optional
+
+from .daemon import Info
+
+
+GREEN, YELLOW, RED = '32', '33', '31'
+STATE_COLOURS = {
+    'optimal': GREEN, 'in-sync': GREEN, 'spare': GREEN,
+    'resync-pending': YELLOW, 'degraded': YELLOW, 'rebuilding': YELLOW,
+    'failed': RED, 'faulty': RED, 'missing': RED, 'stale': RED,
+}
+
+
+def is_terminal() -> bool:
+    """One that knows escape codes."""
+    return sys.stdout.isatty() and os.environ.get('TERM') != 'dumb'
+
+
+def paint(text: str, colour: Optional[str]) -> str:
+    """In colour, on a terminal whose user does not mind."""
+    if not (text and colour and is_terminal()) or os.environ.get('NO_COLOR'):
+        return text
+    return f'\033[{colour}m{text}\033[0m'
+
+
+def human(count: float) -> str:
+    """Bytes for people."""
+    for unit in ('B', 'KiB', 'MiB', 'GiB', 'TiB'):
+        if count < 1024 or unit == 'TiB':
+            break
+        count /= 1024
+    return f'{count:.0f} {unit}' if count == int(count) else \
+           f'{count:.1f} {unit}'
+
+
+def percent(part: float, whole: float) -> str:
+    """How much of something, rounded down: 100 % means all of it."""
+    return f'{int(100 * part / whole) if whole else 100} %'
+
+
+def table(rows: List[List[str]], states: int) -> Iterable[str]:
+    """Lines of columns, one of which holds states in their colours."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths)]
+        cells[states] = paint(cells[states], STATE_COLOURS.get(row[states]))
+        yield '  ' + '  '.join(cells).rstrip()
+
+
+def shape(info: Info) -> str:
+    """Level, layout, sizes: what does not change while it runs."""
+    words = [info['level'], f"{info['slots']} slots"]
+    if info['layout'] != 'none':
+        words.append(info['layout'])
+    if info.get('copies'):
+        words.append(f"{info['copies']} copies")
+    if info.get('chunk-size'):
+        words.append(f"chunk {human(info['chunk-size'])}")
+    return ', '.join(words + [human(info['size'])])
+
+
+def protection(info: Info) -> Iterable[str]:
+    """What keeps redundancy right, as far as the daemon knows about it."""
+    if 'consistency-policy' in info:
+        yield f"policy {info['consistency-policy']}"
+    if 'bitmap' in info:
+        bitmap = info['bitmap']
+        yield (f"bitmap {bitmap['dirty-chunks']} of {bitmap['chunks']} "
+               f"chunks of {human(bitmap['chunk-size'])} dirty")
+    if 'resync' in info:
+        yield f"resync {percent(info['resync'], info['member-size'])}"
+    if 'mismatches' in info:
+        yield f"mismatches {info['mismatches']}"
+
+
+def show_array(info: Info) -> None:
+    """One array and its members."""
+    print(f"{info['node-name']}: {shape(info)}, "
+          + paint(info['state'], STATE_COLOURS.get(info['state']))
+          + (', writes in flight' if info['dirty'] else ''))
+    name = [f"name {info['name']}"] if info.get('name') else []
+    print('  ' + ', '.join(name + [f"uuid {info['uuid']}"]))
+    more = ', '.join(protection(info))
+    if more:
+        print(f'  {more}')
+    rows = [['SLOT', 'MEMBER', 'STATE', 'READ-ERR', 'CORRECTED', 'WRITE-ERR',
+             'REBUILT']]
+    for entry in info['members']:
+        rebuilt = '-' if 'rebuilt' not in entry else \
+                  percent(entry['rebuilt'], info['member-size'])
+        rows.append([str(entry.get('slot', '-')), entry.get('node-name', '-'),
+                     entry['state'], str(entry['read-errors']),
+                     str(entry['corrected-reads']),
+                     str(entry['write-errors']), rebuilt])
+    print('\n'.join(table(rows, states=2)))
