@@ -173,8 +173,8 @@ static void GRAPH_RDLOCK array_publish(OpusRaid *s, RaidMask failed_slots,
             bdrv_get_node_name(s->bs),
             (OpusRaidArrayState)s->state, raid_mask_count(lost));
     }
-    if (failed_slots && s->rebuild_bh) {
-        qemu_bh_schedule(s->rebuild_bh);
+    if ((failed_slots || s->state != state_before) && s->watch_bh) {
+        qemu_bh_schedule(s->watch_bh);
     }
 }
 
@@ -494,11 +494,82 @@ int coroutine_fn GRAPH_RDLOCK opus_array_add_spare(OpusRaid *s, OpusMember *m)
     return ret < 0 ? ret : array_update(s, 0, NULL, 0);
 }
 
+/*
+ * Flush all members; those that can't be are failed. Takes note of how far a
+ * resync was before. Called with meta_lock held. Returns 0, or -EIO when one
+ * failed.
+ */
+static int coroutine_fn GRAPH_RDLOCK flush_for_super(OpusRaid *s)
+{
+    uint64_t done = qatomic_read(&s->resync_done);
+    OPUS_UNINITIALIZED FlushAll f;
+    RaidMask failed_slots = 0;
+
+    f.nr = 0;
+    if (!OPUS_SABOTAGED(CLEAN_BEFORE_FLUSH)) {
+        flush_all(s, &f);
+    }
+    for (unsigned i = 0; i < f.nr; i++) {
+        if (f.rets[i] < 0) {
+            failed_slots |= RAID_BIT(f.slots[i]);
+        }
+    }
+    if (failed_slots) {
+        array_update(s, failed_slots, "flush", -EIO);
+        return -EIO;
+    }
+    if (s->resync_offset != MD_RESYNC_DONE && done != UINT64_MAX) {
+        QEMU_LOCK_GUARD(&s->state_lock);
+        s->resync_offset = done / RAID_SECTOR_BYTES;
+    }
+    return 0;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_resync_checkpoint(OpusRaid *s)
+{
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    if (s->state == RAID_ARRAY_FAILED) {
+        return -EIO;
+    }
+    if (flush_for_super(s) < 0) {
+        return s->state == RAID_ARRAY_FAILED ? -EIO : 0;
+    }
+    if (s->resync_offset == MD_RESYNC_DONE || s->super_dirty) {
+        return 0;
+    }
+    ret = array_update(s, 0, NULL, 0);
+    trace_opus_raid_resync_checkpoint(s->bs, s->resync_offset *
+                                      RAID_SECTOR_BYTES, ret);
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_resync_finish(OpusRaid *s)
+{
+    RaidArrayState state_before;
+    RaidMask failed_slots = 0;
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    if (s->state != RAID_ARRAY_RESYNC_PENDING || flush_for_super(s) < 0) {
+        return -EIO;
+    }
+    state_before = s->state;
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        s->resync_offset = MD_RESYNC_DONE;
+        raid_array_state_set(&s->state,
+            raid_array_state_of(&s->geom, lost_slots(s), true, s->forced));
+    }
+    qatomic_set(&s->resync_done, UINT64_MAX);
+    ret = array_commit(s, &failed_slots);
+    array_publish(s, failed_slots, state_before, 0, NULL, 0);
+    return ret;
+}
+
 /* Called with meta_lock held. */
 static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
 {
-    OPUS_UNINITIALIZED FlushAll f;
-    RaidMask failed_slots = 0;
     int ret;
 
     qatomic_set(&s->dirty, false);
@@ -513,18 +584,9 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
      * A member that can't be flushed may have lost writes, and a later flush
      * of it may well succeed: it must not be used any more.
      */
-    f.nr = 0;
-    if (!OPUS_SABOTAGED(CLEAN_BEFORE_FLUSH)) {
-        flush_all(s, &f);
-    }
-    for (unsigned i = 0; i < f.nr; i++) {
-        if (f.rets[i] < 0) {
-            failed_slots |= RAID_BIT(f.slots[i]);
-        }
-    }
-    if (failed_slots) {
+    if (flush_for_super(s) < 0) {
         qatomic_set(&s->dirty, true);
-        return array_update(s, failed_slots, "flush", -EIO);
+        return s->state == RAID_ARRAY_FAILED ? -EIO : 0;
     }
 
     s->super_dirty = false;

@@ -120,6 +120,23 @@ opus_array_record_bad(OpusRaid *s, unsigned slot, uint64_t member_off,
                       uint64_t bytes);
 
 /**
+ * opus_array_resync_checkpoint: record durably how far the resync is
+ *
+ * Flushes all members first (I8). A dirty array has nothing to record: after
+ * a crash redundancy may be wrong anywhere. Returns 0, or -EIO when the array
+ * has failed; members that could not be written have failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_resync_checkpoint(OpusRaid *s);
+
+/**
+ * opus_array_resync_finish: redundancy is right everywhere
+ *
+ * When it returns 0, all superblocks say so durably, but for writes in flight.
+ * Otherwise a member or the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_resync_finish(OpusRaid *s);
+
+/**
  * opus_array_add_spare: write the superblock of a new spare, and tell it to
  * the other members. Returns 0 or a negative errno.
  */

@@ -310,6 +310,16 @@ static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
     qatomic_set(&s->rebuild_done, s->rebuild_checkpoint);
 }
 
+/* Where a resync goes on: at a whole unit. */
+static uint64_t resync_done(const OpusRaid *s)
+{
+    if (s->resync_offset >= UINT64_MAX / RAID_SECTOR_BYTES) {
+        return UINT64_MAX;
+    }
+    return QEMU_ALIGN_DOWN(s->resync_offset * RAID_SECTOR_BYTES,
+                           s->geom.chunk_bytes);
+}
+
 static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
                                       const RaidRecoverPlan *plan,
                                       const RaidCandidate *candidates)
@@ -358,7 +368,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
          */
         s->resync_offset = MD_RESYNC_DONE;
     }
-    qatomic_set(&s->redundancy_trusted, s->resync_offset == MD_RESYNC_DONE);
+    qatomic_set(&s->resync_done, resync_done(s));
     qatomic_set(&s->missing_slots, a->missing_slots);
 }
 

@@ -63,6 +63,16 @@ typedef struct NewArray {
     MdBitmapSuper bitmap;
 } NewArray;
 
+static OpusRaidInitialSync
+initial_sync(const BlockdevCreateOptionsOpusRaid *opts)
+{
+    if (opts->has_initial_sync) {
+        return opts->initial_sync;
+    }
+    return opts->assume_clean ? OPUS_RAID_INITIAL_SYNC_ASSUME_CLEAN
+                              : OPUS_RAID_INITIAL_SYNC_ZERO;
+}
+
 static bool fill_level_params(const BlockdevCreateOptionsOpusRaid *opts,
                               RaidGeometryParams *params, Error **errp)
 {
@@ -90,6 +100,16 @@ static bool fill_level_params(const BlockdevCreateOptionsOpusRaid *opts,
     }
     if (opts->has_size && opts->level == OPUS_RAID_LEVEL_RAID0) {
         error_setg(errp, "'size' does not apply to raid0");
+        return false;
+    }
+    if (opts->has_assume_clean && opts->has_initial_sync) {
+        error_setg(errp, "'assume-clean' and 'initial-sync' can't be given "
+                   "together");
+        return false;
+    }
+    if (opts->initial_sync == OPUS_RAID_INITIAL_SYNC_RESYNC &&
+        opts->level == OPUS_RAID_LEVEL_RAID0) {
+        error_setg(errp, "raid0 has no redundancy to resync");
         return false;
     }
     if (chunk_bytes < RAID_MIN_CHUNK_BYTES ||
@@ -350,7 +370,8 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
         .bblog_size_sectors = BAD_LOG_SECTORS,
         .bblog_offset_sectors = bad_log_offset(a, m),
         .utime = a->ctime,
-        .resync_offset = MD_RESYNC_DONE,
+        .resync_offset = initial_sync(opts) == OPUS_RAID_INITIAL_SYNC_RESYNC
+                         ? 0 : MD_RESYNC_DONE,
         .max_dev = NEW_SUPER_MAX_DEV,
     };
     if (a->geom.level != RAID_LEVEL_0) {
@@ -438,7 +459,8 @@ static int coroutine_fn create_array(NewArray *a, Error **errp)
     }
     for (unsigned i = 0; i < a->nr; i++) {
         ret = opus_new_member_wipe(&a->members[i], a->data_offset,
-                                   !a->opts->assume_clean);
+                                   initial_sync(a->opts) ==
+                                   OPUS_RAID_INITIAL_SYNC_ZERO);
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Cannot zero member '%s'",
                              a->members[i].name);

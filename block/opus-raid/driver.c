@@ -25,15 +25,17 @@
 #include "driver.h"
 #include "info.h"
 #include "io.h"
-#include "job-rebuild.h"
+#include "job.h"
 #include "member.h"
 #include "ppl.h"
+#include "watch.h"
 
 #define OPT_UUID                "uuid"
 #define OPT_NAME                "name"
 #define OPT_ASSEMBLE            "assemble"
 #define OPT_READ_ERROR_LIMIT    "read-error-limit"
 #define OPT_REBUILD_SPEED       "rebuild-speed"
+#define OPT_REBUILD_SPEED_MIN   "rebuild-speed-min"
 
 static QemuOptsList runtime_opts = {
     .name = "opus-raid",
@@ -62,7 +64,12 @@ static QemuOptsList runtime_opts = {
         {
             .name = OPT_REBUILD_SPEED,
             .type = QEMU_OPT_SIZE,
-            .help = "Bytes per second that a rebuild starts with (0: no limit)",
+            .help = "Bytes per second of jobs at most (0: no limit)",
+        },
+        {
+            .name = OPT_REBUILD_SPEED_MIN,
+            .type = QEMU_OPT_SIZE,
+            .help = "Bytes per second of jobs while the array is in use",
         },
         { /* end of list */ }
     },
@@ -77,6 +84,14 @@ static QemuOptsList reopen_opts = {
             .name = OPT_READ_ERROR_LIMIT,
             .type = QEMU_OPT_NUMBER,
         },
+        {
+            .name = OPT_REBUILD_SPEED,
+            .type = QEMU_OPT_SIZE,
+        },
+        {
+            .name = OPT_REBUILD_SPEED_MIN,
+            .type = QEMU_OPT_SIZE,
+        },
         { /* end of list */ }
     },
 };
@@ -86,7 +101,7 @@ static const char *const strong_runtime_opts[] = {
 };
 
 static const char *const mutable_opts[] = {
-    OPT_READ_ERROR_LIMIT, NULL
+    OPT_READ_ERROR_LIMIT, OPT_REBUILD_SPEED, OPT_REBUILD_SPEED_MIN, NULL
 };
 
 /*
@@ -100,7 +115,7 @@ static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
     RaidMask failed_slots;
     int ret = 0;
 
-    if (!qatomic_read(&s->redundancy_trusted) || s->forced) {
+    if (qatomic_read(&s->resync_done) != UINT64_MAX || s->forced) {
         failed_slots = opus_ppl_invalidate(s, slots);
     } else {
         ret = opus_array_logs_replayed(s);
@@ -113,6 +128,13 @@ static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
     }
     return ret;
 }
+
+/* Their values. */
+typedef struct MutableOptions {
+    uint32_t read_error_limit;
+    uint64_t rebuild_speed;
+    uint64_t rebuild_speed_min;
+} MutableOptions;
 
 static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
                                                       void *opaque,
@@ -180,23 +202,50 @@ static bool parse_read_error_limit(QemuOpts *opts, uint32_t *limit,
     return true;
 }
 
+static bool parse_speed(QemuOpts *opts, const char *name, uint64_t preset,
+                        uint64_t *speed, Error **errp)
+{
+    *speed = qemu_opt_get_size(opts, name, preset);
+    if (*speed > INT64_MAX) {
+        error_setg(errp, "'%s' must be below 2^63", name);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_mutable_options(QemuOpts *opts, MutableOptions *to,
+                                  Error **errp)
+{
+    return parse_read_error_limit(opts, &to->read_error_limit, errp) &&
+           parse_speed(opts, OPT_REBUILD_SPEED, 0, &to->rebuild_speed,
+                       errp) &&
+           parse_speed(opts, OPT_REBUILD_SPEED_MIN, OPUS_PACE_MIN_DEFAULT,
+                       &to->rebuild_speed_min, errp);
+}
+
+static void take_mutable_options(OpusRaid *s, const MutableOptions *from)
+{
+    s->read_error_limit = from->read_error_limit;
+    qatomic_set(&s->rebuild_speed_min, from->rebuild_speed_min);
+    if (s->rebuild_speed != from->rebuild_speed) {
+        s->rebuild_speed = from->rebuild_speed;
+        opus_job_set_speed(s, s->rebuild_speed);
+    }
+}
+
 static bool parse_options(OpusRaid *s, QemuOpts *opts, Error **errp)
 {
+    MutableOptions mutable;
     const char *uuid = qemu_opt_get(opts, OPT_UUID);
     int policy = qapi_enum_parse(&OpusRaidAssemblePolicy_lookup,
                                  qemu_opt_get(opts, OPT_ASSEMBLE),
                                  OPUS_RAID_ASSEMBLE_POLICY_DEGRADED, errp);
 
-    if (policy < 0 ||
-        !parse_read_error_limit(opts, &s->read_error_limit, errp)) {
+    if (policy < 0 || !parse_mutable_options(opts, &mutable, errp)) {
         return false;
     }
+    take_mutable_options(s, &mutable);
     s->policy = (RaidPolicy)policy;
-    s->rebuild_speed = qemu_opt_get_size(opts, OPT_REBUILD_SPEED, 0);
-    if (s->rebuild_speed > INT64_MAX) {
-        error_setg(errp, "'" OPT_REBUILD_SPEED "' must be below 2^63");
-        return false;
-    }
     s->want_name = g_strdup(qemu_opt_get(opts, OPT_NAME));
     if (uuid) {
         s->want_uuid = g_malloc0(16);
@@ -289,7 +338,7 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
     if (ret == 0) {
         opus_set_request_flags(bs);
         opus_array_idle_start(s);
-        opus_rebuild_watch(s);
+        opus_watch_begin(s);
     }
 
 out:
@@ -311,7 +360,7 @@ static void opus_close(BlockDriverState *bs)
             error_report_err(err);
         }
     }
-    opus_rebuild_unwatch(s);
+    opus_watch_end(s);
     opus_array_idle_stop(s);
     free_array(s);
 }
@@ -375,16 +424,14 @@ static int opus_reopen_prepare(BDRVReopenState *state,
     bool was_writable = opus_is_writable(state->bs);
     bool writable = (state->flags & BDRV_O_RDWR) &&
                     !(state->flags & BDRV_O_INACTIVE);
-    g_autofree uint32_t *limit = g_new(uint32_t, 1);
+    g_autofree MutableOptions *mutable = g_new(MutableOptions, 1);
     QemuOpts *opts = qemu_opts_create(&reopen_opts, NULL, 0, &error_abort);
     int ret = -EINVAL;
 
-    if (!writable && s->rebuild_job) {
-        error_setg(errp, "Array '%s' is being rebuilt: cancel the job first",
-                   bdrv_get_node_name(s->bs));
-    } else if (check_same_members(s, state, errp) &&
+    if ((writable || opus_job_none_running(s, errp)) &&
+        check_same_members(s, state, errp) &&
         qemu_opts_absorb_qdict(opts, state->options, errp) &&
-        parse_read_error_limit(opts, limit, errp)) {
+        parse_mutable_options(opts, mutable, errp)) {
         ret = 0;
     }
     qemu_opts_del(opts);
@@ -395,7 +442,7 @@ static int opus_reopen_prepare(BDRVReopenState *state,
         ret = opus_control_run(s, mark_clean_co, NULL, errp);
     }
     if (ret == 0) {
-        state->opaque = g_steal_pointer(&limit);
+        state->opaque = g_steal_pointer(&mutable);
     }
     return ret;
 }
@@ -403,10 +450,10 @@ static int opus_reopen_prepare(BDRVReopenState *state,
 static void opus_reopen_commit(BDRVReopenState *state)
 {
     OpusRaid *s = state->bs->opaque;
-    uint32_t *limit = state->opaque;
+    MutableOptions *mutable = state->opaque;
 
-    s->read_error_limit = *limit;
-    g_free(limit);
+    take_mutable_options(s, mutable);
+    g_free(mutable);
     state->opaque = NULL;
 }
 
@@ -421,7 +468,7 @@ static void opus_reopen_commit_post(BDRVReopenState *state)
          opus_control_run(s, start_writing_co, NULL, &err) < 0)) {
         error_report_err(err);
     }
-    opus_rebuild_look(s);
+    opus_watch_look(s);
 }
 
 static void opus_reopen_abort(BDRVReopenState *state)
@@ -437,9 +484,8 @@ static int opus_inactivate(BlockDriverState *bs)
     Error *err = NULL;
     int ret;
 
-    if (s->rebuild_job) {
-        error_report("opus-raid node '%s' can't be inactivated while it is "
-                     "being rebuilt", bdrv_get_node_name(bs));
+    if (!opus_job_none_running(s, &err)) {
+        error_report_err(err);
         return -EBUSY;
     }
     ret = opus_control_run(s, mark_clean_co, NULL, &err);
@@ -462,7 +508,7 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
     opus_announce(s);
     if (writable) {
         start_writing_co(s, NULL, errp);
-        opus_rebuild_look(s);
+        opus_watch_look(s);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "bitmap.h"
 #include "info.h"
 #include "member.h"
+#include "resync.h"
 
 /* The core's enums are in the same order as QAPI's. */
 QEMU_BUILD_BUG_ON((int)RAID_LEVEL_0 != (int)OPUS_RAID_LEVEL_RAID0);
@@ -136,6 +137,12 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     } else if (s->ppl) {
         info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_PPL;
     }
+    info->has_resync = s->resync_offset != MD_RESYNC_DONE;
+    info->resync = MIN(qatomic_read(&s->resync_done), opus_resync_bytes(s));
+    info->has_mismatches = qatomic_read(&s->checked);
+    info->mismatches = qatomic_read(&s->mismatch_sectors);
+    info->has_unrepaired = info->has_mismatches;
+    info->unrepaired = qatomic_read(&s->unrepaired_sectors);
     info->members = members_info(s);
     return info;
 }

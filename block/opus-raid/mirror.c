@@ -32,7 +32,7 @@ int opus_mirror_choose(OpusRaid *s, uint64_t array_off)
         return -1;
     }
     /* Until a resync, copies may differ: then everybody reads the same one. */
-    if (!from_wish || !qatomic_read(&s->redundancy_trusted)) {
+    if (!from_wish || array_off >= qatomic_read(&s->resync_done)) {
         return raid_mask_lowest(copies);
     }
     return raid_mask_lowest(from_wish);

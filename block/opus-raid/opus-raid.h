@@ -5,16 +5,21 @@
  * The driver is a shell around util/raid: that decides, this does the I/O.
  * Calls go downward only:
  *
- *     driver, qmp, create, membership, job-rebuild
- *       io, zeroes, rebuild       one guest request; a step of a rebuild
- *         intent                  what is durable before a write begins
- *         stripe, mirror          one stripe or chunk of it
- *           ppl                   logs of RAID5
- *           array                 states, members that fail, dirty and clean
- *             metadata, bitmap    superblocks and bitmaps on the members
- *               member            I/O to one child
- *               bad-blocks        where the child holds nothing
- *     parallel, bounce, stripe-lock, stats: leaves, called from all of these
+ *     driver, qmp, create, membership, watch
+ *       job-rebuild, job-resync,  block jobs; what they have in common: job
+ *         job-check
+ *         io, zeroes              one guest request
+ *           intent                what is durable before a write begins
+ *         rebuild, resync         a step of a job; pass: many units of it
+ *           verify                redundancy of one stripe or chunk
+ *           stripe, mirror        one stripe or chunk of it
+ *             ppl                 logs of RAID5
+ *             array               states, members that fail, dirty and clean
+ *               metadata, bitmap  superblocks and bitmaps on the members
+ *                 member          I/O to one child
+ *                 bad-blocks      where the child holds nothing
+ *     parallel, bounce, stripe-lock, stats, pace: leaves, called from all of
+ *     these
  *
  * Threads: requests may come from any AioContext at the same time, and each
  * stays in the one it came from.
@@ -79,7 +84,9 @@ typedef struct OpusRaid {
     uint8_t *want_uuid;         /* 16 bytes to insist on, or NULL */
     char *want_name;
     uint32_t read_error_limit;
-    uint64_t rebuild_speed;     /* bytes per second; 0: no limit */
+    uint64_t rebuild_speed;     /* of jobs, bytes per second; 0: no limit */
+    /* Atomic. That of jobs while the guest is busy, bytes per second. */
+    uint64_t rebuild_speed_min;
     bool forced;                /* started dirty and degraded */
     bool assembled_writable;    /* what is written first was looked for */
 
@@ -91,8 +98,13 @@ typedef struct OpusRaid {
      * all that can change under it.
      */
     RaidMask missing_slots;
-    /* Atomic: redundancy is right but for writes in flight. */
-    bool redundancy_trusted;
+    /*
+     * Atomic: below it redundancy is right but for writes in flight. Counts
+     * along the members of a parity array, along a mirrored array itself.
+     * Moves up only while the units it passes are locked (I10); UINT64_MAX
+     * when all is right.
+     */
+    uint64_t resync_done;
 
     /*
      * The slot that is being rebuilt, or was last; -1: none. Changes only
@@ -110,10 +122,17 @@ typedef struct OpusRaid {
     uint64_t rebuild_checkpoint;    /* member bytes; under meta_lock */
 
     /* Main loop only */
-    QEMUBH *rebuild_bh;             /* looks whether there is one to start */
+    QEMUBH *watch_bh;               /* looks whether there is a job to start */
+    QEMUTimer *watch_retry;         /* looks again, a little later */
     struct BlockJob *rebuild_job;   /* or NULL */
-    QEMUTimer *rebuild_retry;       /* looks again, a little later */
     bool rebuild_starting;
+    struct BlockJob *resync_job;    /* or NULL */
+    struct BlockJob *check_job;     /* or NULL */
+
+    /* Atomic: of the last check. */
+    bool checked;                   /* there was one */
+    uint64_t mismatch_sectors;
+    uint64_t unrepaired_sectors;
 
     /* Change only while no request is in flight. NULL: it keeps none. */
     OpusBitmap *bitmap;
@@ -184,10 +203,13 @@ static inline bool opus_is_writable(BlockDriverState *bs)
            !(bs->open_flags & BDRV_O_INACTIVE);
 }
 
-/* May what redundancy says be given out as data? (P4) */
-static inline bool opus_redundancy_trusted(OpusRaid *s)
+/*
+ * May what redundancy says be given out as data (P4)? For the holder of the
+ * lock of the stripe or chunk at @sync_off, see resync_done.
+ */
+static inline bool opus_redundancy_trusted(OpusRaid *s, uint64_t sync_off)
 {
-    return qatomic_read(&s->redundancy_trusted) || s->forced;
+    return sync_off < qatomic_load_acquire(&s->resync_done) || s->forced;
 }
 
 #endif /* BLOCK_OPUS_RAID_H */

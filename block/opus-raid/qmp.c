@@ -12,8 +12,10 @@
 #include "qapi/qapi-commands-opus-raid.h"
 #include "driver.h"
 #include "info.h"
+#include "job-check.h"
 #include "job-rebuild.h"
 #include "membership.h"
+#include "watch.h"
 
 static OpusRaid *find_array(const char *node_name, Error **errp)
 {
@@ -35,7 +37,7 @@ void qmp_opus_raid_add_member(const char *node_name, const char *member,
     OpusRaid *s = find_array(node_name, errp);
 
     if (s && opus_member_add(s, member, force, errp)) {
-        opus_rebuild_look(s);
+        opus_watch_look(s);
     }
 }
 
@@ -65,10 +67,20 @@ void qmp_opus_raid_rebuild(const char *node_name, const char *job_id,
     OpusRaid *s = find_array(node_name, errp);
 
     if (s) {
-        g_autofree char *id = job_id ? g_strdup(job_id)
-                                     : opus_rebuild_default_id(s);
+        opus_rebuild_start(s, job_id, errp);
+    }
+}
 
-        opus_rebuild_start(s, id, errp);
+void qmp_opus_raid_check(const char *node_name, bool has_mode,
+                         OpusRaidCheckMode mode, const char *job_id,
+                         bool has_speed, uint64_t speed, Error **errp)
+{
+    OpusRaid *s = find_array(node_name, errp);
+
+    if (s) {
+        opus_check_start(s, job_id,
+                         has_mode && mode == OPUS_RAID_CHECK_MODE_REPAIR,
+                         has_speed ? speed : s->rebuild_speed, errp);
     }
 }
 

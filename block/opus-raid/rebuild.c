@@ -9,32 +9,20 @@
  *
  * A step takes some chunks of the target in the order in which they lie there.
  * Each belongs to one stripe, or is a copy of one chunk of the array; writers
- * of these are locked out for the time of the step. So a writer that holds
- * its lock finds the chunk either done, and writes to the target too, or not
- * yet begun, and need not.
+ * of these are locked out until all chunks before it are done, too. So a writer
+ * that holds its lock finds the chunk either done, and writes to the target
+ * too, or not yet begun, and need not.
  */
 
 #include "qemu/osdep.h"
-#include "qemu/units.h"
 #include "array.h"
 #include "bitmap.h"
 #include "mirror.h"
-#include "parallel.h"
+#include "pass.h"
 #include "ppl.h"
 #include "rebuild.h"
 #include "stripe.h"
 #include "trace.h"
-
-/* What a step does at once: enough to keep members busy, not more. */
-#define STEP_BYTES      (4 * MiB)
-#define STEP_MAX_CHUNKS 16
-
-typedef struct Step {
-    OpusRaid *s;
-    uint64_t first;             /* chunk of the target */
-    unsigned nr;
-    int rets[STEP_MAX_CHUNKS];
-} Step;
 
 bool opus_rebuild_is_active(const OpusRaid *s)
 {
@@ -46,8 +34,9 @@ bool opus_rebuild_is_active(const OpusRaid *s)
  * What guards a chunk of the target: its stripe, or the chunk of the array of
  * which it is a copy. False when nothing is there.
  */
-static bool chunk_key(const OpusRaid *s, uint64_t chunk, uint64_t *key)
+static bool chunk_key(OpusPass *pass, uint64_t chunk, uint64_t *key)
 {
+    const OpusRaid *s = pass->s;
     RaidLoc loc = {
         .slot = s->rebuild_slot,
         .member_off = chunk << s->geom.chunk_shift,
@@ -77,11 +66,10 @@ static bool chunk_is_needed(OpusRaid *s, uint64_t sync_off, uint64_t bytes)
                                           RAID_SECTOR_BYTES));
 }
 
-static void coroutine_fn GRAPH_RDLOCK step_task(void *opaque, unsigned i)
+static int coroutine_fn GRAPH_RDLOCK rebuild_chunk(OpusPass *pass,
+                                                   uint64_t chunk)
 {
-    Step *step = opaque;
-    OpusRaid *s = step->s;
-    uint64_t chunk = step->first + i;
+    OpusRaid *s = pass->s;
     RaidLoc loc = {
         .slot = s->rebuild_slot,
         .member_off = chunk << s->geom.chunk_shift,
@@ -90,67 +78,58 @@ static void coroutine_fn GRAPH_RDLOCK step_task(void *opaque, unsigned i)
                          s->geom.member_bytes - loc.member_off);
     uint64_t array_off;
 
-    step->rets[i] = 0;
+    if (!opus_rebuild_is_active(s)) {
+        return -EIO;
+    }
     if (raid_has_parity(&s->geom)) {
-        if (chunk_is_needed(s, loc.member_off, bytes)) {
-            step->rets[i] = opus_stripe_rebuild(s, chunk, loc.slot);
-        }
-    } else if (raid_unmap(&s->geom, loc, &array_off) == RAID_USE_DATA) {
-        bytes = MIN(bytes, s->geom.array_bytes - array_off);
-        if (chunk_is_needed(s, array_off, bytes)) {
-            step->rets[i] = opus_mirror_rebuild(s, array_off, bytes, loc);
-        }
+        return chunk_is_needed(s, loc.member_off, bytes)
+               ? opus_stripe_rebuild(s, chunk, loc.slot) : 0;
     }
-}
-
-/* Lock in ascending order, whatever the order on the target. */
-static unsigned coroutine_fn lock_step(const Step *step,
-                                       OpusStripeLock *locks)
-{
-    uint64_t keys[STEP_MAX_CHUNKS];
-    unsigned nr = 0;
-
-    for (unsigned i = 0; i < step->nr; i++) {
-        uint64_t key;
-        unsigned at = nr;
-
-        if (!chunk_key(step->s, step->first + i, &key)) {
-            continue;
-        }
-        while (at > 0 && keys[at - 1] > key) {
-            keys[at] = keys[at - 1];
-            at--;
-        }
-        keys[at] = key;
-        nr++;
-    }
-    if (OPUS_SABOTAGED(REBUILD_UNLOCKED)) {
+    if (raid_unmap(&s->geom, loc, &array_off) != RAID_USE_DATA) {
         return 0;
     }
-    for (unsigned i = 0; i < nr; i++) {
-        opus_stripe_lock(&step->s->stripe_locks, keys[i], &locks[i]);
-    }
-    return nr;
+    bytes = MIN(bytes, s->geom.array_bytes - array_off);
+    return chunk_is_needed(s, array_off, bytes)
+           ? opus_mirror_rebuild(s, array_off, bytes, loc) : 0;
 }
 
-int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, uint64_t *bytes)
+/* In order, and with the chunk locked. */
+static void chunk_passed(OpusPass *pass, uint64_t chunk)
+{
+    OpusRaid *s = pass->s;
+
+    if (opus_rebuild_is_active(s)) {
+        qatomic_store_release(&s->rebuild_done,
+                              MIN((chunk + 1) << s->geom.chunk_shift,
+                                  s->geom.member_bytes));
+    }
+}
+
+static const OpusPassOps rebuild_ops = {
+    .key = chunk_key,
+    .work = rebuild_chunk,
+    .passed = chunk_passed,
+};
+
+int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, OpusPace *pace,
+                                                uint64_t *bytes)
 {
     bool skip = s->rebuild_by_bitmap && s->geom.level != RAID_LEVEL_10 &&
                 opus_rebuild_is_active(s);
     uint64_t done = skip ? opus_bitmap_skip(s, &s->rebuild_done)
                          : qatomic_read(&s->rebuild_done);
     uint64_t left = s->geom.member_bytes - done;
-    uint64_t chunks = DIV_ROUND_UP(left, s->geom.chunk_bytes);
-    uint64_t wish = MIN(MAX(STEP_BYTES >> s->geom.chunk_shift, 1),
-                        STEP_MAX_CHUNKS);
-    Step step = {
+    uint64_t first = done >> s->geom.chunk_shift;
+    OpusPass pass = {
+        .ops = &rebuild_ops,
         .s = s,
-        .first = done >> s->geom.chunk_shift,
-        .nr = MIN(chunks, wish),
+        .next = first,
+        .end = first + DIV_ROUND_UP(MIN(left, opus_pace_budget(pace)),
+                                    s->geom.chunk_bytes),
+        .max = opus_pass_width(s),
+        .pace = pace,
     };
-    OpusStripeLock locks[STEP_MAX_CHUNKS];
-    unsigned nr_locks;
-    int ret = 0;
+    int ret;
 
     *bytes = 0;
     if (!opus_rebuild_is_active(s) || s->state == RAID_ARRAY_FAILED) {
@@ -159,26 +138,10 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, uint64_t *bytes)
     if (left == 0) {
         return 0;
     }
-    *bytes = MIN(left, (uint64_t)step.nr << s->geom.chunk_shift);
-
-    nr_locks = lock_step(&step, locks);
-    opus_parallel(step_task, &step, step.nr, step.nr);
-    for (unsigned i = 0; i < step.nr && ret == 0; i++) {
-        ret = step.rets[i];
-        if (ret < 0) {
-            *bytes = (uint64_t)i << s->geom.chunk_shift;
-        }
-    }
+    ret = opus_pass_run(&pass);
+    *bytes = (pass.next - first) << s->geom.chunk_shift;
     trace_opus_raid_rebuild(s->bs, s->rebuild_slot, done, done + *bytes, ret);
-    if (opus_rebuild_is_active(s)) {
-        qatomic_store_release(&s->rebuild_done, done + *bytes);
-    } else {
-        ret = -EIO;
-    }
-    for (unsigned i = 0; i < nr_locks; i++) {
-        opus_stripe_unlock(&s->stripe_locks, &locks[i]);
-    }
-    return ret;
+    return opus_rebuild_is_active(s) ? ret : -EIO;
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s)

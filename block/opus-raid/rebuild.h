@@ -6,19 +6,22 @@
 #define BLOCK_OPUS_RAID_REBUILD_H
 
 #include "opus-raid.h"
+#include "pace.h"
 
 /* Is there a slot whose member is being rebuilt? */
 bool opus_rebuild_is_active(const OpusRaid *s);
 
 /**
  * opus_rebuild_step: rebuild the next few stripes
+ * @pace:  tells how much, and when to stop early
  * @bytes: set to the bytes of the member that were done; 0: nothing is left
  *
  * Locks the stripes against writers; afterwards those that were done are below
  * OpusRaid.rebuild_done. Returns 0, or a negative errno when the slot can't be
  * computed, or the target or the array has failed.
  */
-int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, uint64_t *bytes);
+int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, OpusPace *pace,
+                                                uint64_t *bytes);
 
 /**
  * opus_rebuild_finish: nothing is left; the member is in sync from now on

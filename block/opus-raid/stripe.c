@@ -59,6 +59,12 @@ static RaidMask missing_in_stripe(OpusRaid *s, uint64_t stripe)
     return opus_missing_at(s, raid_stripe_member_off(&s->geom, stripe));
 }
 
+static bool trusted_in_stripe(OpusRaid *s, uint64_t stripe)
+{
+    return opus_redundancy_trusted(s, raid_stripe_member_off(&s->geom,
+                                                             stripe));
+}
+
 static void coroutine_fn GRAPH_RDLOCK read_task(void *opaque, unsigned i)
 {
     StripeOps *ops = opaque;
@@ -258,7 +264,7 @@ try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     RaidPlan plan;
     int ret;
 
-    if (unreadable->slots && !opus_redundancy_trusted(s)) {
+    if (unreadable->slots && !trusted_in_stripe(s, range->stripe)) {
         return -EIO;
     }
     if (!raid_plan_read(&s->geom, range, missing_slots | unreadable->slots,
@@ -409,7 +415,7 @@ static bool plan_write(OpusRaid *s, const RaidStripeRange *range,
                        RaidPlan *plan)
 {
     return raid_plan_write(&s->geom, range, missing_slots, unreadable->slots,
-                           opus_redundancy_trusted(s), plan) ||
+                           trusted_in_stripe(s, range->stripe), plan) ||
            (unreadable->recorded &&
             raid_plan_write_past(&s->geom, range, missing_slots,
                                  unreadable->slots, plan));
@@ -427,7 +433,7 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     RaidPlan plan;
     int ret;
 
-    if (unreadable->slots && !opus_redundancy_trusted(s)) {
+    if (unreadable->slots && !trusted_in_stripe(s, range->stripe)) {
         return -EIO;
     }
     if (!plan_write(s, range, missing_slots, unreadable, &plan)) {
@@ -518,7 +524,7 @@ try_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
     int ret;
 
     if (missing_slots == ~(RaidMask)0 ||
-        (unreadable->slots && !opus_redundancy_trusted(s))) {
+        (unreadable->slots && !trusted_in_stripe(s, stripe))) {
         return -EIO;
     }
     if (!raid_plan_rebuild(&s->geom, stripe, lo, hi, slot, missing_slots,

@@ -4,6 +4,7 @@
 nbd         a client that keeps many requests in flight
 superblock  read and patch md superblocks in member files
 members     member files, and the nodes over them
+jobs        wait for jobs, and see what they made of the redundancy
 daemon      a storage daemon with arrays in it
 load        random requests, and what the array must hold after them
 scenario    one titled part of a test

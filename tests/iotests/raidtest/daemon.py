@@ -56,6 +56,7 @@ class Daemon:
         self._qmp.settimeout(TIMEOUT_S)
         self._events = []
         self._exports = 0
+        self._tops = {}
 
     def __enter__(self):
         return self
@@ -112,12 +113,24 @@ class Daemon:
         self.cmd('blockdev-add', **node)
         return node['node-name']
 
+    def add_still(self, node):
+        """The same for an array that must not start jobs by itself.
+
+        Arrays start them only if they are the monitor's own. This one belongs
+        to a node over it.
+        """
+        name = node['node-name']
+        self._tops[name] = f'{name}-top'
+        self.cmd('blockdev-add', driver='raw', file=node,
+                 node_name=self._tops[name])
+        return name
+
     def add_error(self, node):
         return self.error('blockdev-add', **node)
 
     def remove(self, *names):
         for name in names:
-            self.cmd('blockdev-del', node_name=name)
+            self.cmd('blockdev-del', node_name=self._tops.pop(name, name))
 
     # --- events
 

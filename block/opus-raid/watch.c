@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Watch: starts the jobs that an array needs
+ *
+ * Owns: when jobs start by themselves.
+ * Must not know: what they do.
+ * Threads: main loop.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-global-state.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "job.h"
+#include "job-rebuild.h"
+#include "job-resync.h"
+#include "watch.h"
+
+/* Until another look, where a job of the same name is in the way. */
+#define RETRY_MS        100
+
+static bool belongs_to_monitor(const BlockDriverState *bs)
+{
+    for (BlockDriverState *owned = bdrv_next_monitor_owned(NULL); owned;
+         owned = bdrv_next_monitor_owned(owned)) {
+        if (owned == bs) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A job that has ended is still known by its ID for a moment. */
+static bool id_is_taken(const OpusRaid *s, JobType type)
+{
+    g_autofree char *id = opus_job_default_id(s, type);
+
+    JOB_LOCK_GUARD();
+    return job_get_locked(id) != NULL;
+}
+
+static void watch_look(void *opaque)
+{
+    OpusRaid *s = opaque;
+    bool rebuild = opus_rebuild_is_wanted(s);
+    Error *err = NULL;
+
+    if (!opus_is_writable(s->bs) || !belongs_to_monitor(s->bs) ||
+        !(rebuild || opus_resync_is_wanted(s))) {
+        return;
+    }
+    if (id_is_taken(s, rebuild ? JOB_TYPE_OPUS_RAID_REBUILD
+                               : JOB_TYPE_OPUS_RAID_RESYNC)) {
+        timer_mod(s->watch_retry,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + RETRY_MS);
+    } else if (!(rebuild ? opus_rebuild_start(s, NULL, &err)
+                         : opus_resync_start(s, &err))) {
+        error_report_err(err);
+    }
+}
+
+void opus_watch_begin(OpusRaid *s)
+{
+    GLOBAL_STATE_CODE();
+    s->watch_bh = aio_bh_new(qemu_get_aio_context(), watch_look, s);
+    s->watch_retry = aio_timer_new(qemu_get_aio_context(),
+                                   QEMU_CLOCK_REALTIME, SCALE_MS, watch_look,
+                                   s);
+    opus_watch_look(s);
+}
+
+void opus_watch_end(OpusRaid *s)
+{
+    GLOBAL_STATE_CODE();
+    qemu_bh_delete(s->watch_bh);
+    s->watch_bh = NULL;
+    timer_free(s->watch_retry);
+    s->watch_retry = NULL;
+}
+
+void opus_watch_look(OpusRaid *s)
+{
+    qemu_bh_schedule(s->watch_bh);
+}
