@@ -89,12 +89,16 @@ def show_array(info: Info) -> None:
     if more:
         print(f'  {more}')
     rows = [['SLOT', 'MEMBER', 'STATE', 'READ-ERR', 'CORRECTED', 'WRITE-ERR',
-             'REBUILT']]
+             'REBUILT', 'BAD']]
     for entry in info['members']:
         rebuilt = '-' if 'rebuilt' not in entry else \
                   percent(entry['rebuilt'], info['member-size'])
+        bad = entry.get('bad-bytes')
         rows.append([str(entry.get('slot', '-')), entry.get('node-name', '-'),
                      entry['state'], str(entry['read-errors']),
                      str(entry['corrected-reads']),
-                     str(entry['write-errors']), rebuilt])
+                     str(entry['write-errors']), rebuilt,
+                     human(bad) if bad else '-'])
+    if all(row[-1] == '-' for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
     print('\n'.join(table(rows, states=2)))
