@@ -73,9 +73,12 @@ def protection(info: Info) -> Iterable[str]:
         yield (f"bitmap {bitmap['dirty-chunks']} of {bitmap['chunks']} "
                f"chunks of {human(bitmap['chunk-size'])} dirty")
     if 'resync' in info:
-        yield f"resync {percent(info['resync'], info['member-size'])}"
-    if 'mismatches' in info:
-        yield f"mismatches {info['mismatches']}"
+        copies = info['level'] in ('raid1', 'raid10')
+        whole = info['size' if copies else 'member-size']
+        yield f"resync {percent(info['resync'], whole)}"
+    for what in ('mismatches', 'unrepaired'):
+        if what in info:
+            yield f'{what} {info[what]} sectors'
 
 
 def show_array(info: Info) -> None:
