@@ -48,6 +48,7 @@ class Chaos:
                 continue
             member = self.members.by_name(entry['node-name'])
             member.in_sync = entry['state'] == 'in-sync' and not member.armed
+            member.old = entry['state'] in ('faulty', 'stale')
             if entry['state'] == 'faulty':
                 member.failed = True
                 member.armed = None
@@ -74,6 +75,7 @@ class Chaos:
 
     def _lost(self, member):
         member.failed = True
+        member.old = True
         member.in_sync = False
         member.armed = None
         self._set_failing(True)
@@ -241,6 +243,8 @@ class Chaos:
         if error:
             self.daemon.cmd('blockdev-del', node_name=member.name)
             member.node = None
+        else:
+            member.failed = False
         return True
 
     # --- the rebuild

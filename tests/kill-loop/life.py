@@ -140,11 +140,16 @@ class Life:
             chaos.info['state'] == 'resync-pending' and \
             self.rng.random() < 0.4
 
-    def _note_end(self, chaos):
-        self.members.forget_nodes()
+    def _forget_nodes(self):
         for member in self.members.all:
-            if member.failed and not member.belongs_to(self.members.uuid):
+            # With a bitmap, those that were given come back by themselves,
+            # and the event that says so may be lost.
+            if member.node and self.shape.policy == 'bitmap':
                 member.failed = False
+        self.members.forget_nodes()
+
+    def _note_end(self, chaos):
+        self._forget_nodes()
         if chaos.info:
             self.diary.note(f'last seen: {chaos.states()}')
 
@@ -154,7 +159,7 @@ class Life:
         if not self.daemon.killed:
             raise Wrong(f'the daemon ended by itself, status {status}')
         if client_load:
-            client_load.bury()
+            client_load.bury(chaos.failing and self.shape.may_garble())
         chaos.note_events()
         if self.written:
             self.must_open = not (self.shape.needs_log_when_degraded() and
@@ -169,14 +174,14 @@ class Life:
         given = self.members.belonging()
         self.rng.shuffle(given)
         out = [m for m in given
-               if m.failed and (self.retry or self.rng.random() < 0.3)]
+               if m.old and (self.retry or self.rng.random() < 0.3)]
         return [m for m in given if m not in out]
 
     def _open(self):
         """Start a daemon with the array; returns a Chaos, or None."""
         self.retry = False
         while True:
-            self.members.forget_nodes()
+            self._forget_nodes()
             daemon = self._start(['--object', 'iothread,id=io0', '--object',
                                   'iothread,id=io1'])
             chaos = Chaos(daemon, self.shape, self.members, self.oracle,
@@ -195,7 +200,7 @@ class Life:
     def _assemble(self, chaos):
         given = self._given()
         expected = {m.name for m in given if m.in_sync}
-        may_fail = self.settled if self.shape.parity else True
+        may_fail = self.settled or not self.shape.needs_log_when_degraded()
         budget = self.shape.tolerates - self._lost(given)
         self.written = False
         nodes = chaos.arm(given, budget if self.wild and may_fail and
@@ -216,6 +221,9 @@ class Life:
         self.diary.note(f'opened: {chaos.states()}')
         chaos.look()                # for the events of what it showed
         self._check_verdicts(chaos, expected)
+        if self.shape.policy == 'ppl' and \
+                chaos.info['state'] == 'resync-pending':
+            raise Wrong('a log was kept, and not replayed')
         self.count['starts'] += 1
         return True
 
@@ -225,7 +233,7 @@ class Life:
 
     def _check_refusal(self, text, given):
         self.diary.note(f'refused: {text}')
-        self.retry = ': SPLIT_BRAIN: ' in text and any(m.failed for m in given)
+        self.retry = ': SPLIT_BRAIN: ' in text and any(m.old for m in given)
         if self.retry:
             # Those that knew it have gone: nobody can tell that it is old.
             self.count['old members refused'] += 1

@@ -148,8 +148,10 @@ class Load:
                 while client.in_flight() and client.is_ready():
                     self._finish(client, client.reap())
                     self._last_reply = time.monotonic()
-        except (ConnectionError, BrokenPipeError) as error:
+        except ConnectionError as error:
             raise Died from error
+        except TimeoutError as error:
+            raise Hung(str(error)) from error
         if self._busy and time.monotonic() > self._last_reply + STALL_S:
             raise Hung(f'{len(self._busy)} requests without a reply')
         if not self._busy:
@@ -175,8 +177,11 @@ class Load:
         while self._busy:
             self.step()
 
-    def bury(self):
-        """The daemon is dead: what it acknowledged counts, the rest may."""
+    def bury(self, garbled):
+        """The daemon is dead: what it acknowledged counts, the rest may.
+
+        @garbled: as Oracle.may_have_written() has it.
+        """
         for client in self.clients:
             try:
                 while client.in_flight():
@@ -196,7 +201,7 @@ class Load:
             client.close()
         for op in self._busy.values():
             if op.data:
-                self.oracle.may_have_written(op.offset, op.data)
+                self.oracle.may_have_written(op.offset, op.data, garbled)
                 self.count['in doubt'] += 1
         self._busy.clear()
 
@@ -209,6 +214,6 @@ def read_all(client, oracle, what, count):
             length = min(step, len(oracle) - offset)
             oracle.check(what, offset, client.read(offset, length))
             count['bytes read'] += length
-    except (ConnectionError, BrokenPipeError) as error:
+    except ConnectionError as error:
         raise Died from error
     count['whole arrays'] += 1

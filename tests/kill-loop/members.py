@@ -28,6 +28,7 @@ class Member:
         with open(self.path, 'wb') as file:
             file.truncate(self.size)
         self.failed = False     # survivors say that it failed
+        self.old = False        # it failed, or missed something, when last seen
         self.in_sync = False    # was so for sure, and nothing happened since
         self.armed = None       # what is going to make it fail
 

@@ -18,6 +18,7 @@ import struct
 
 SECTOR = 512
 ZERO = bytes(SECTOR)
+ANYTHING = b'anything'
 _STAMP = struct.Struct('<8sQQQ')
 _MAGIC = b'opuskill'
 _REPEAT = SECTOR // _STAMP.size
@@ -29,8 +30,8 @@ class Wrong(Exception):
 
 def describe(sector):
     """A sector's content in words."""
-    if sector == ZERO:
-        return 'zeroes'
+    if sector in (ZERO, ANYTHING):
+        return 'zeroes' if sector == ZERO else 'anything'
     stamps = {_STAMP.unpack_from(sector, at)
               for at in range(0, SECTOR, _STAMP.size)}
     if any(stamp[0] != _MAGIC for stamp in stamps):
@@ -74,8 +75,11 @@ class Oracle:
                 self._doubts.pop(number, None)
                 self._pinned.discard(number)
 
-    def may_have_written(self, offset, data):
-        """Old or new. Returns the sectors that were not in doubt before."""
+    def may_have_written(self, offset, data, garbled=False):
+        """Old or new; or anything, if @garbled.
+
+        Returns the sectors that were not in doubt before.
+        """
         fresh = []
         for number in self._sectors(offset, len(data)):
             at = number * SECTOR
@@ -84,6 +88,8 @@ class Oracle:
                 fresh.append(number)
                 self._doubts[number] = {old}
             self._doubts[number].add(data[at - offset:at - offset + SECTOR])
+            if garbled:
+                self._doubts[number].add(ANYTHING)
             self._pinned.discard(number)
         return fresh
 
@@ -121,8 +127,9 @@ class Oracle:
             got = data[at - offset:at - offset + SECTOR]
             if got == self.data[at:at + SECTOR]:
                 continue
+            may_be = self._doubts.get(number, ())
             if number not in self._pinned and \
-                    got in self._doubts.get(number, ()):
+                    (got in may_be or ANYTHING in may_be):
                 self.data[at:at + SECTOR] = got
             else:
                 bad.append((number, got))

@@ -38,14 +38,22 @@ class Shape:
                                                            128))
         self.data_offset = KIB * rng.choice((64, 256, 1024))
         self.options['data-offset'] = self.data_offset
-        self.policy = rng.choice(policies) if policies else 'resync'
-        if policies:
+        self._choose_policy(rng, policies)
+        self.member_bytes = (self.data_offset
+                             + KIB * rng.randrange(1024, 5 * 1024, 4))
+
+    def _choose_policy(self, rng, policies):
+        possible = [policy for policy in policies
+                    if policy != 'ppl' or self.level == 'raid5']
+        self.policy = rng.choice(possible) if possible else 'resync'
+        if possible:
             self.options['consistency-policy'] = self.policy
         if self.policy == 'bitmap':
             self.options['bitmap-chunk-size'] = KIB * rng.choice(
                 (64, 256, 1024))
-        self.member_bytes = (self.data_offset
-                             + KIB * rng.randrange(1024, 5 * 1024, 4))
+        elif self.policy == 'ppl':
+            self.data_offset = 2048 * KIB
+            self.options['data-offset'] = self.data_offset
 
     def __str__(self):
         text = f'{self.slots} x {self.member_bytes}'
@@ -57,7 +65,16 @@ class Shape:
 
         Nothing but a log of what was being written could make up for that.
         """
-        return self.parity
+        return self.parity and self.policy != 'ppl'
+
+    def may_garble(self):
+        """Dirty and degraded, may a write in flight leave neither old nor new?
+
+        A partial parity log keeps the rest of the stripe right, but what was
+        being written to the missing member is computed from a stripe of which
+        some is old and some is new.
+        """
+        return self.policy == 'ppl'
 
     def losses(self, rng, most):
         """Sets of slots without which all data must be there; @most sets."""
