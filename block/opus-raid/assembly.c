@@ -334,6 +334,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
         m->super_off = m->super.super_offset_sectors * RAID_SECTOR_BYTES;
         m->corrected_before = m->super.cnt_corrected_read;
         m->home_only = opus_member_needs_home(m->child->bs);
+        m->condemned = false;
     }
     for (unsigned slot = 0; slot < a->geom.nr_slots; slot++) {
         if (a->slots[slot] >= 0) {
@@ -370,6 +371,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     }
     qatomic_set(&s->resync_done, resync_done(s));
     qatomic_set(&s->missing_slots, a->missing_slots);
+    opus_timeouts_apply(s);
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,

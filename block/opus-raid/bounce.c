@@ -84,41 +84,22 @@ static size_t class_bytes(unsigned class)
     return (size_t)1 << (class + BOUNCE_MIN_SHIFT);
 }
 
-void *coroutine_fn opus_bounce_alloc(size_t bytes)
+static void *take_buffer(BouncePool *pool, unsigned class)
 {
-    BouncePool *pool = current_pool();
-    unsigned class = class_of(bytes);
-    FreeBuffer *buf;
+    FreeBuffer *buf = pool->free[class];
 
-    /* One request alone may be over the budget; it must not wait for itself. */
-    while (pool->used_bytes &&
-           pool->used_bytes + class_bytes(class) > BOUNCE_BUDGET_BYTES) {
-        qemu_co_queue_wait(&pool->waiters, NULL);
-    }
-
-    buf = pool->free[class];
     if (likely(buf)) {
         pool->free[class] = buf->next;
         pool->kept_bytes -= class_bytes(class);
-    } else {
-        buf = qemu_try_memalign(OPUS_BOUNCE_ALIGN, class_bytes(class));
+        return buf;
     }
-    if (likely(buf)) {
-        pool->used_bytes += class_bytes(class);
-    }
-    return buf;
+    return qemu_try_memalign(OPUS_BOUNCE_ALIGN, class_bytes(class));
 }
 
-void coroutine_fn opus_bounce_free(void *ptr, size_t bytes)
+static void give_buffer(BouncePool *pool, void *ptr, unsigned class)
 {
-    BouncePool *pool = current_pool();
-    unsigned class = class_of(bytes);
     FreeBuffer *buf = ptr;
 
-    if (!buf) {
-        return;
-    }
-    pool->used_bytes -= class_bytes(class);
     if (pool->kept_bytes + class_bytes(class) <= BOUNCE_KEEP_BYTES) {
         buf->next = pool->free[class];
         pool->free[class] = buf;
@@ -126,9 +107,49 @@ void coroutine_fn opus_bounce_free(void *ptr, size_t bytes)
     } else {
         qemu_vfree(buf);
     }
+}
+
+void *coroutine_fn opus_bounce_alloc(size_t bytes)
+{
+    BouncePool *pool = current_pool();
+    unsigned class = class_of(bytes);
+    void *buf;
+
+    /* One request alone may be over the budget; it must not wait for itself. */
+    while (pool->used_bytes &&
+           pool->used_bytes + class_bytes(class) > BOUNCE_BUDGET_BYTES) {
+        qemu_co_queue_wait(&pool->waiters, NULL);
+    }
+    buf = take_buffer(pool, class);
+    if (likely(buf)) {
+        pool->used_bytes += class_bytes(class);
+    }
+    return buf;
+}
+
+void coroutine_fn opus_bounce_free(void *buf, size_t bytes)
+{
+    BouncePool *pool = current_pool();
+    unsigned class = class_of(bytes);
+
+    if (!buf) {
+        return;
+    }
+    pool->used_bytes -= class_bytes(class);
+    give_buffer(pool, buf, class);
     if (unlikely(!qemu_co_queue_empty(&pool->waiters))) {
         qemu_co_queue_restart_all(&pool->waiters);
     }
+}
+
+void *opus_bounce_alloc_extra(size_t bytes)
+{
+    return take_buffer(current_pool(), class_of(bytes));
+}
+
+void opus_bounce_free_extra(void *buf, size_t bytes)
+{
+    give_buffer(current_pool(), buf, class_of(bytes));
 }
 
 void opus_iov_cursor_init(OpusIovCursor *cursor, const QEMUIOVector *qiov,

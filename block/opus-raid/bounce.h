@@ -27,6 +27,13 @@
 void *coroutine_fn opus_bounce_alloc(size_t bytes);
 void coroutine_fn opus_bounce_free(void *buf, size_t bytes);
 
+/*
+ * The same beside the budget: never waits, for a request that holds a buffer
+ * already. @buf is not NULL when it is given back.
+ */
+void *opus_bounce_alloc_extra(size_t bytes);
+void opus_bounce_free_extra(void *buf, size_t bytes);
+
 /* A place in a QEMUIOVector, for copying from or to it piece by piece. */
 typedef struct OpusIovCursor {
     const struct iovec *iov;

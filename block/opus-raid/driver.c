@@ -36,6 +36,7 @@
 #define OPT_READ_ERROR_LIMIT    "read-error-limit"
 #define OPT_REBUILD_SPEED       "rebuild-speed"
 #define OPT_REBUILD_SPEED_MIN   "rebuild-speed-min"
+#define OPT_MEMBER_TIMEOUT      "member-timeout"
 
 static QemuOptsList runtime_opts = {
     .name = "opus-raid",
@@ -71,6 +72,11 @@ static QemuOptsList runtime_opts = {
             .type = QEMU_OPT_SIZE,
             .help = "Bytes per second of jobs while the array is in use",
         },
+        {
+            .name = OPT_MEMBER_TIMEOUT,
+            .type = QEMU_OPT_NUMBER,
+            .help = "Milliseconds until a silent member is failed (0: never)",
+        },
         { /* end of list */ }
     },
 };
@@ -92,6 +98,10 @@ static QemuOptsList reopen_opts = {
             .name = OPT_REBUILD_SPEED_MIN,
             .type = QEMU_OPT_SIZE,
         },
+        {
+            .name = OPT_MEMBER_TIMEOUT,
+            .type = QEMU_OPT_NUMBER,
+        },
         { /* end of list */ }
     },
 };
@@ -101,7 +111,8 @@ static const char *const strong_runtime_opts[] = {
 };
 
 static const char *const mutable_opts[] = {
-    OPT_READ_ERROR_LIMIT, OPT_REBUILD_SPEED, OPT_REBUILD_SPEED_MIN, NULL
+    OPT_READ_ERROR_LIMIT, OPT_REBUILD_SPEED, OPT_REBUILD_SPEED_MIN,
+    OPT_MEMBER_TIMEOUT, NULL
 };
 
 /*
@@ -132,6 +143,7 @@ static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
 /* Their values. */
 typedef struct MutableOptions {
     uint32_t read_error_limit;
+    uint32_t member_timeout_ms;
     uint64_t rebuild_speed;
     uint64_t rebuild_speed_min;
 } MutableOptions;
@@ -188,17 +200,17 @@ bool opus_is_array(const BlockDriverState *bs)
     return bs->drv && bs->drv->bdrv_co_create == opus_co_create;
 }
 
-static bool parse_read_error_limit(QemuOpts *opts, uint32_t *limit,
-                                   Error **errp)
+/* What may change on a live array. */
+static bool parse_uint32(QemuOpts *opts, const char *name, uint32_t unset,
+                         uint32_t *value, Error **errp)
 {
-    uint64_t value = qemu_opt_get_number(opts, OPT_READ_ERROR_LIMIT,
-                                         OPUS_READ_ERROR_LIMIT);
+    uint64_t number = qemu_opt_get_number(opts, name, unset);
 
-    if (value > UINT32_MAX) {
-        error_setg(errp, "'" OPT_READ_ERROR_LIMIT "' must be below 2^32");
+    if (number > UINT32_MAX) {
+        error_setg(errp, "'%s' must be below 2^32", name);
         return false;
     }
-    *limit = value;
+    *value = number;
     return true;
 }
 
@@ -216,7 +228,10 @@ static bool parse_speed(QemuOpts *opts, const char *name, uint64_t preset,
 static bool parse_mutable_options(QemuOpts *opts, MutableOptions *to,
                                   Error **errp)
 {
-    return parse_read_error_limit(opts, &to->read_error_limit, errp) &&
+    return parse_uint32(opts, OPT_READ_ERROR_LIMIT, OPUS_READ_ERROR_LIMIT,
+                        &to->read_error_limit, errp) &&
+           parse_uint32(opts, OPT_MEMBER_TIMEOUT, 0, &to->member_timeout_ms,
+                        errp) &&
            parse_speed(opts, OPT_REBUILD_SPEED, 0, &to->rebuild_speed,
                        errp) &&
            parse_speed(opts, OPT_REBUILD_SPEED_MIN, OPUS_PACE_MIN_DEFAULT,
@@ -226,6 +241,7 @@ static bool parse_mutable_options(QemuOpts *opts, MutableOptions *to,
 static void take_mutable_options(OpusRaid *s, const MutableOptions *from)
 {
     s->read_error_limit = from->read_error_limit;
+    opus_timeouts_set(s, from->member_timeout_ms);
     qatomic_set(&s->rebuild_speed_min, from->rebuild_speed_min);
     if (s->rebuild_speed != from->rebuild_speed) {
         s->rebuild_speed = from->rebuild_speed;
@@ -285,6 +301,7 @@ static bool open_members(OpusRaid *s, QDict *options, Error **errp)
 
 static void free_array(OpusRaid *s)
 {
+    opus_timeouts_destroy(s);
     opus_stripe_locks_destroy(&s->stripe_locks);
     bdrv_graph_wrlock();
     for (unsigned i = 0; i < s->nr_members; i++) {
@@ -325,6 +342,7 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
     qemu_co_mutex_init(&s->meta_lock);
     qemu_mutex_init(&s->state_lock);
     opus_stripe_locks_init(&s->stripe_locks);
+    opus_timeouts_init(&s->timeouts);
 
     if (!qemu_opts_absorb_qdict(opts, options, errp) ||
         !parse_options(s, opts, errp) ||

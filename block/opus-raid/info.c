@@ -50,6 +50,7 @@ static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(OpusMember *m,
         info->has_bad_bytes = true;
         info->bad_bytes = opus_bad_log_bytes(m);
     }
+    info->timeouts = qatomic_read(&m->timeouts);
     if (m->state == RAID_MEMBER_REBUILDING && m->slot >= 0) {
         info->has_rebuilt = true;
         info->rebuilt = rebuilt;
@@ -177,6 +178,7 @@ BlockStatsSpecific *opus_get_specific_stats(BlockDriverState *bs)
         r->read_errors += qatomic_read(&s->members[i].read_errors);
         r->write_errors += qatomic_read(&s->members[i].write_errors);
         r->corrected_reads += qatomic_read(&s->members[i].corrected_reads);
+        r->timeouts += qatomic_read(&s->members[i].timeouts);
     }
     return stats;
 }

@@ -2,17 +2,18 @@
 /*
  * Member: I/O to one child of an array
  *
- * Owns: error counters, and the way to children that are bound to a context.
+ * Owns: error counters, and which way a request takes to the child.
  * What was written is bad no more.
  * Must not know: stripes, states, superblocks.
  * Threads: any AioContext; a request returns in the one it came from.
  */
 
 #include "qemu/osdep.h"
-#include "block/aio.h"
 #include "block/block-io.h"
 #include "bad-blocks.h"
+#include "child-call.h"
 #include "member.h"
+#include "timeout.h"
 #include "trace.h"
 
 /*
@@ -34,26 +35,23 @@ bool GRAPH_RDLOCK opus_member_needs_home(BlockDriverState *bs)
     return false;
 }
 
-/* Returns the context to go back to. */
-static AioContext *coroutine_fn member_enter_home(const OpusMember *m)
+/* Not straight to the child, but by another context or with a time limit. */
+static int coroutine_fn GRAPH_RDLOCK __attribute__((noinline))
+member_detour(OpusMember *m, OpusChildCall call)
 {
-    AioContext *here = qemu_get_current_aio_context();
-
-    if (unlikely(m->home_only)) {
-        AioContext *home = bdrv_get_aio_context(m->child->bs);
-
-        if (home != here) {
-            aio_co_reschedule_self(home);
-        }
-    }
-    return here;
+    call.child = m->child;
+    call.home_only = m->home_only;
+    /* A spare holds nothing that others could do instead of it. */
+    return m->timed && m->slot >= 0 ? opus_timed_call(m, &call)
+                                    : opus_child_call(&call);
 }
 
-static void coroutine_fn member_leave_home(AioContext *back)
+static int coroutine_fn GRAPH_RDLOCK member_flush(OpusMember *m)
 {
-    if (unlikely(qemu_get_current_aio_context() != back)) {
-        aio_co_reschedule_self(back);
+    if (unlikely(m->detour)) {
+        return member_detour(m, (OpusChildCall) { .kind = OPUS_CALL_FLUSH });
     }
+    return bdrv_co_flush(m->child->bs);
 }
 
 int coroutine_fn GRAPH_RDLOCK
@@ -61,11 +59,17 @@ opus_member_preadv(OpusMember *m, int64_t off, int64_t bytes,
                    QEMUIOVector *qiov, size_t qiov_offset,
                    BdrvRequestFlags flags)
 {
-    AioContext *back = member_enter_home(m);
-    int ret = bdrv_co_preadv_part(m->child, off, bytes, qiov, qiov_offset,
-                                  flags);
+    int ret;
 
-    member_leave_home(back);
+    if (unlikely(m->detour)) {
+        ret = member_detour(m, (OpusChildCall) {
+            .kind = OPUS_CALL_READ, .off = off, .bytes = bytes,
+            .qiov = qiov, .qiov_offset = qiov_offset, .flags = flags,
+        });
+    } else {
+        ret = bdrv_co_preadv_part(m->child, off, bytes, qiov, qiov_offset,
+                                  flags);
+    }
     if (unlikely(ret < 0)) {
         qatomic_inc(&m->read_errors);
         trace_opus_raid_member_error(m->child->bs->node_name, "read", off,
@@ -95,7 +99,7 @@ static int GRAPH_RDLOCK member_write_done(OpusMember *m, const char *what,
 static int coroutine_fn GRAPH_RDLOCK member_flush_after(OpusMember *m, int ret,
                                                         BdrvRequestFlags fua)
 {
-    return ret >= 0 && fua ? bdrv_co_flush(m->child->bs) : ret;
+    return ret >= 0 && fua ? member_flush(m) : ret;
 }
 
 int coroutine_fn GRAPH_RDLOCK
@@ -103,15 +107,21 @@ opus_member_pwritev(OpusMember *m, int64_t off, int64_t bytes,
                     QEMUIOVector *qiov, size_t qiov_offset,
                     BdrvRequestFlags flags)
 {
-    AioContext *back = member_enter_home(m);
     BdrvRequestFlags fua = OPUS_SABOTAGED(FUA_EMULATED) ? 0 :
                            flags & BDRV_REQ_FUA &
                            ~m->child->bs->supported_write_flags;
-    int ret = bdrv_co_pwritev_part(m->child, off, bytes, qiov, qiov_offset,
-                                   flags & ~fua);
+    int ret;
 
+    if (unlikely(m->detour)) {
+        ret = member_detour(m, (OpusChildCall) {
+            .kind = OPUS_CALL_WRITE, .off = off, .bytes = bytes,
+            .qiov = qiov, .qiov_offset = qiov_offset, .flags = flags & ~fua,
+        });
+    } else {
+        ret = bdrv_co_pwritev_part(m->child, off, bytes, qiov, qiov_offset,
+                                   flags & ~fua);
+    }
     ret = member_flush_after(m, ret, fua);
-    member_leave_home(back);
     if (unlikely(qatomic_read(&m->nr_bad)) && ret >= 0) {
         ret = opus_bad_log_written(m, off, bytes);
     }
@@ -122,13 +132,19 @@ int coroutine_fn GRAPH_RDLOCK
 opus_member_pwrite_zeroes(OpusMember *m, int64_t off, int64_t bytes,
                           BdrvRequestFlags flags)
 {
-    AioContext *back = member_enter_home(m);
     BdrvRequestFlags fua = flags & BDRV_REQ_FUA &
                            ~m->child->bs->supported_zero_flags;
-    int ret = bdrv_co_pwrite_zeroes(m->child, off, bytes, flags & ~fua);
+    int ret;
 
+    if (unlikely(m->detour)) {
+        ret = member_detour(m, (OpusChildCall) {
+            .kind = OPUS_CALL_ZEROES, .off = off, .bytes = bytes,
+            .flags = flags & ~fua,
+        });
+    } else {
+        ret = bdrv_co_pwrite_zeroes(m->child, off, bytes, flags & ~fua);
+    }
     ret = member_flush_after(m, ret, fua);
-    member_leave_home(back);
     if (unlikely(qatomic_read(&m->nr_bad)) && ret >= 0) {
         ret = opus_bad_log_written(m, off, bytes);
     }
@@ -138,20 +154,21 @@ opus_member_pwrite_zeroes(OpusMember *m, int64_t off, int64_t bytes,
 int coroutine_fn GRAPH_RDLOCK
 opus_member_pdiscard(OpusMember *m, int64_t off, int64_t bytes)
 {
-    AioContext *back = member_enter_home(m);
-    int ret = bdrv_co_pdiscard(m->child, off, bytes);
+    int ret;
 
-    member_leave_home(back);
+    if (unlikely(m->detour)) {
+        ret = member_detour(m, (OpusChildCall) {
+            .kind = OPUS_CALL_DISCARD, .off = off, .bytes = bytes,
+        });
+    } else {
+        ret = bdrv_co_pdiscard(m->child, off, bytes);
+    }
     return member_write_done(m, "discard", off, bytes, ret);
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_member_flush(OpusMember *m)
 {
-    AioContext *back = member_enter_home(m);
-    int ret = bdrv_co_flush(m->child->bs);
-
-    member_leave_home(back);
-    return member_write_done(m, "flush", 0, 0, ret);
+    return member_write_done(m, "flush", 0, 0, member_flush(m));
 }
 
 int coroutine_fn GRAPH_RDLOCK

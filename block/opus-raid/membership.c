@@ -300,6 +300,7 @@ static bool attach(OpusRaid *s, Addition *add, Error **errp)
     bdrv_graph_rdlock_main_loop();
     m->home_only = opus_member_needs_home(child->bs);
     bdrv_graph_rdunlock_main_loop();
+    opus_timeouts_apply(s);
     opus_set_request_flags(s->bs);
     return true;
 }
@@ -418,9 +419,7 @@ bool opus_member_fail(OpusRaid *s, const char *name, Error **errp)
         return false;
     }
     slot = m->slot;
-    if (raid_array_state_of(&s->geom, opus_missing_slots(s) | RAID_BIT(slot),
-                            s->resync_offset == MD_RESYNC_DONE, s->forced) ==
-        RAID_ARRAY_FAILED) {
+    if (!opus_array_can_lose(s, slot)) {
         error_setg(errp, "Array '%s' can't do without member '%s'",
                    bdrv_get_node_name(s->bs), name);
         return false;
@@ -431,6 +430,7 @@ bool opus_member_fail(OpusRaid *s, const char *name, Error **errp)
 bool opus_member_remove(OpusRaid *s, const char *name, Error **errp)
 {
     OpusMember *m = find_member(s, name, errp);
+    unsigned nr_abandoned;
 
     GLOBAL_STATE_CODE();
 
@@ -449,6 +449,13 @@ bool opus_member_remove(OpusRaid *s, const char *name, Error **errp)
     if (m && (s->rebuild_starting || m->state == RAID_MEMBER_IN_SYNC ||
               (m->state == RAID_MEMBER_REBUILDING && m->slot >= 0))) {
         error_setg(errp, "Member '%s' has just been taken into use", name);
+        m = NULL;
+    }
+    nr_abandoned = m ? opus_timeouts_abandoned(s, m->child) : 0;
+    if (nr_abandoned) {
+        error_setg(errp, "Member '%s' still has %u request(s) that it did not "
+                   "answer in time: it can be removed when they have come "
+                   "back", name, nr_abandoned);
         m = NULL;
     }
     if (m) {

@@ -36,6 +36,7 @@
 #include "sabotage.h"
 #include "stats.h"
 #include "stripe-lock.h"
+#include "timeout.h"
 
 /*
  * QEMU is built with automatic variables zeroed. Large ones on the data path
@@ -57,6 +58,9 @@ typedef struct OpusMember {
     uint64_t data_off;          /* bytes: where the data area starts */
     uint64_t super_off;         /* bytes */
     bool home_only;             /* child I/O must run in the child's context */
+    bool timed;                 /* requests are given up some time */
+    bool detour;                /* either of them */
+    struct OpusRaid *array;
     uint32_t corrected_before;  /* reads corrected before it was opened */
     struct OpusBadLog *bad;     /* NULL: it has no bad-block log */
 
@@ -68,6 +72,13 @@ typedef struct OpusMember {
     uint64_t read_errors;
     uint64_t write_errors;
     uint64_t corrected_reads;
+    uint64_t timeouts;
+
+    /*
+     * It left a request without an answer, and is about to be failed. Set
+     * under OpusRaid.state_lock; atomic.
+     */
+    bool condemned;
 } OpusMember;
 
 typedef struct OpusBitmap OpusBitmap;
@@ -160,6 +171,7 @@ typedef struct OpusRaid {
     bool idle;                  /* main loop only: no write for a while */
 
     OpusStripeLocks stripe_locks;
+    OpusTimeouts timeouts;
     OpusStats stats;
 } OpusRaid;
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Child call: one request to the node of a member, as data
+ *
+ * Owns: the way to children that are bound to a context.
+ * Must not know: members, arrays, what is done about errors.
+ * Threads: any AioContext; a call returns in the one it came from.
+ */
+
+#include "qemu/osdep.h"
+#include "block/aio.h"
+#include "block/block-io.h"
+#include "child-call.h"
+
+const char *opus_call_name(OpusCallKind kind)
+{
+    static const char *const names[] = {
+        [OPUS_CALL_READ] = "read",
+        [OPUS_CALL_WRITE] = "write",
+        [OPUS_CALL_ZEROES] = "zeroes",
+        [OPUS_CALL_DISCARD] = "discard",
+        [OPUS_CALL_FLUSH] = "flush",
+    };
+
+    return names[kind];
+}
+
+/* Returns the context to go back to. */
+static AioContext *coroutine_fn enter_home(const OpusChildCall *call)
+{
+    AioContext *here = qemu_get_current_aio_context();
+
+    if (call->home_only) {
+        AioContext *home = bdrv_get_aio_context(call->child->bs);
+
+        if (home != here) {
+            aio_co_reschedule_self(home);
+        }
+    }
+    return here;
+}
+
+static void coroutine_fn leave_home(AioContext *back)
+{
+    if (qemu_get_current_aio_context() != back) {
+        aio_co_reschedule_self(back);
+    }
+}
+
+static int coroutine_fn GRAPH_RDLOCK call_child(const OpusChildCall *call)
+{
+    switch (call->kind) {
+    case OPUS_CALL_READ:
+        return bdrv_co_preadv_part(call->child, call->off, call->bytes,
+                                   call->qiov, call->qiov_offset, call->flags);
+    case OPUS_CALL_WRITE:
+        return bdrv_co_pwritev_part(call->child, call->off, call->bytes,
+                                    call->qiov, call->qiov_offset,
+                                    call->flags);
+    case OPUS_CALL_ZEROES:
+        return bdrv_co_pwrite_zeroes(call->child, call->off, call->bytes,
+                                     call->flags);
+    case OPUS_CALL_DISCARD:
+        return bdrv_co_pdiscard(call->child, call->off, call->bytes);
+    case OPUS_CALL_FLUSH:
+        return bdrv_co_flush(call->child->bs);
+    }
+    g_assert_not_reached();
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_child_call(const OpusChildCall *call)
+{
+    AioContext *back = enter_home(call);
+    int ret = call_child(call);
+
+    leave_home(back);
+    return MIN(ret, 0);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Child call: one request to the node of a member, as data
+ *
+ * Requests that can't simply be made where they are wanted are written down
+ * first: they travel to another AioContext, or get a coroutine of their own.
+ */
+#ifndef BLOCK_OPUS_RAID_CHILD_CALL_H
+#define BLOCK_OPUS_RAID_CHILD_CALL_H
+
+#include "block/block_int.h"
+
+typedef enum OpusCallKind {
+    OPUS_CALL_READ,
+    OPUS_CALL_WRITE,
+    OPUS_CALL_ZEROES,
+    OPUS_CALL_DISCARD,
+    OPUS_CALL_FLUSH,
+} OpusCallKind;
+
+typedef struct OpusChildCall {
+    OpusCallKind kind;
+    BdrvChild *child;
+    bool home_only;             /* must run in the child's own AioContext */
+    BdrvRequestFlags flags;
+    int64_t off;                /* bytes of the child; not for FLUSH */
+    int64_t bytes;
+    QEMUIOVector *qiov;         /* READ and WRITE only */
+    size_t qiov_offset;
+} OpusChildCall;
+
+/* "read", "write", ... */
+const char *opus_call_name(OpusCallKind kind);
+
+/**
+ * opus_child_call: make the call
+ *
+ * Returns in the caller's AioContext: 0, or a negative errno of the child.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_child_call(const OpusChildCall *call);
+
+#endif /* BLOCK_OPUS_RAID_CHILD_CALL_H */
