@@ -29,6 +29,7 @@
 #include "member.h"
 #include "metadata.h"
 #include "parallel.h"
+#include "read-error.h"
 #include "trace.h"
 
 /* md's safe_mode_delay is 200 ms by default; no need to differ. */
@@ -213,40 +214,6 @@ opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
     return array_update(s, RAID_BIT(slot), reason, err);
 }
 
-/*
- * The device, or the way to it, is no more: there is no point in trying again,
- * nor in writing back what could not be read.
- */
-static bool is_gone(int err)
-{
-    return err == -ENODEV || err == -ENXIO || err == -ENOMEDIUM ||
-           err == -ETIMEDOUT || err == -ESHUTDOWN;
-}
-
-bool opus_array_can_lose(OpusRaid *s, unsigned slot)
-{
-    QEMU_LOCK_GUARD(&s->state_lock);
-    return raid_array_state_of(&s->geom,
-                               opus_missing_slots(s) | RAID_BIT(slot),
-                               s->resync_offset == MD_RESYNC_DONE,
-                               s->forced) != RAID_ARRAY_FAILED;
-}
-
-int coroutine_fn GRAPH_RDLOCK
-opus_array_read_failed(OpusRaid *s, unsigned slot, int err)
-{
-    OpusMember *m = s->slots[slot];
-    bool gone = is_gone(err);
-
-    /* What is gone with the member can't be had from elsewhere: keep it. */
-    if ((!gone && qatomic_read(&m->read_errors) <= s->read_error_limit) ||
-        !opus_array_can_lose(s, slot)) {
-        return 0;
-    }
-    return opus_array_fail_member(s, slot, gone ? "read"
-                                                : "too many read errors", err);
-}
-
 typedef struct FlushAll {
     OpusRaid *s;
     unsigned nr;
@@ -422,6 +389,7 @@ opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
         s->rebuild_slot = slot;
         s->rebuild_checkpoint = 0;
         qatomic_set(&s->rebuild_done, 0);
+        opus_note_flags(s);
     }
     return array_update(s, 0, NULL, 0);
 }

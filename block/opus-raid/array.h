@@ -19,9 +19,6 @@
 int coroutine_fn GRAPH_RDLOCK opus_array_write_begin(OpusRaid *s);
 void opus_array_write_end(OpusRaid *s);
 
-/* Would all data be there, and be right, without @slot too? Any thread. */
-bool opus_array_can_lose(OpusRaid *s, unsigned slot);
-
 /**
  * opus_array_fail_member: stop using a member
  * @slot:   its slot; nothing happens when it is not in use any more
@@ -37,16 +34,6 @@ bool opus_array_can_lose(OpusRaid *s, unsigned slot);
 int coroutine_fn GRAPH_RDLOCK
 opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
                        int err);
-
-/**
- * opus_array_read_failed: a read failed on a member; may it stay in use?
- *
- * Fails the member when it is past its limit of errors, or at once when @err
- * tells that it is gone. A member that the array can't do without is kept.
- * Returns 0, or -EIO when the array has failed.
- */
-int coroutine_fn GRAPH_RDLOCK
-opus_array_read_failed(OpusRaid *s, unsigned slot, int err);
 
 /**
  * opus_array_flush: flush all members in use at the same time

@@ -19,6 +19,7 @@
 #include "member.h"
 #include "metadata.h"
 #include "ppl.h"
+#include "read-error.h"
 #include "recovery.h"
 #include "trace.h"
 #include <linux/raid/md_p.h>
@@ -372,6 +373,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     qatomic_set(&s->resync_done, resync_done(s));
     qatomic_set(&s->missing_slots, a->missing_slots);
     opus_timeouts_apply(s);
+    opus_note_flags(s);
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,

@@ -140,7 +140,7 @@ static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
     return ret;
 }
 
-/* Their values. */
+/* What may change on a live array. */
 typedef struct MutableOptions {
     uint32_t read_error_limit;
     uint32_t member_timeout_ms;
@@ -200,7 +200,6 @@ bool opus_is_array(const BlockDriverState *bs)
     return bs->drv && bs->drv->bdrv_co_create == opus_co_create;
 }
 
-/* What may change on a live array. */
 static bool parse_uint32(QemuOpts *opts, const char *name, uint32_t unset,
                          uint32_t *value, Error **errp)
 {

@@ -14,6 +14,7 @@
 #include "bitmap.h"
 #include "info.h"
 #include "member.h"
+#include "read-error.h"
 #include "resync.h"
 
 /* The core's enums are in the same order as QAPI's. */
@@ -51,6 +52,8 @@ static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(OpusMember *m,
         info->bad_bytes = opus_bad_log_bytes(m);
     }
     info->timeouts = qatomic_read(&m->timeouts);
+    info->write_mostly = opus_member_is_write_mostly(m);
+    info->failfast = opus_member_is_failfast(m);
     if (m->state == RAID_MEMBER_REBUILDING && m->slot >= 0) {
         info->has_rebuilt = true;
         info->rebuilt = rebuilt;

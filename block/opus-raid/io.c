@@ -21,6 +21,7 @@
 #include "member.h"
 #include "mirror.h"
 #include "parallel.h"
+#include "read-error.h"
 #include "stripe.h"
 #include "trace.h"
 

@@ -26,6 +26,7 @@
 #include "member.h"
 #include "membership.h"
 #include "new-member.h"
+#include "read-error.h"
 
 /* Zeroed at the start of a new member, even where data start before. */
 #define WIPE_BYTES  (1024 * 1024)
@@ -174,6 +175,7 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
 typedef struct Addition {
     BlockDriverState *bs;
     bool force;
+    uint8_t devflags;
     bool returns;               /* it was here before, and lacks but little */
     MdSuper super;
 } Addition;
@@ -294,6 +296,7 @@ static bool attach(OpusRaid *s, Addition *add, Error **errp)
     m->slot = -1;
     m->state = add->returns ? RAID_MEMBER_STALE : RAID_MEMBER_SPARE;
     m->super = add->super;
+    m->super.devflags |= add->devflags;
     m->data_off = m->super.data_offset_sectors * RAID_SECTOR_BYTES;
     m->super_off = m->super.super_offset_sectors * RAID_SECTOR_BYTES;
     opus_bad_log_new(m);
@@ -344,7 +347,8 @@ static int coroutine_fn GRAPH_RDLOCK add_spare_co(OpusRaid *s, void *opaque,
     return ret;
 }
 
-bool opus_member_add(OpusRaid *s, const char *name, bool force, Error **errp)
+bool opus_member_add(OpusRaid *s, const char *name, bool force,
+                     uint8_t devflags, Error **errp)
 {
     g_autofree Addition *add = g_new0(Addition, 1);
     bool ok;
@@ -353,6 +357,7 @@ bool opus_member_add(OpusRaid *s, const char *name, bool force, Error **errp)
 
     add->bs = bdrv_find_node(name);
     add->force = force;
+    add->devflags = devflags;
     if (!add->bs) {
         error_setg(errp, "There is no node '%s'", name);
         return false;

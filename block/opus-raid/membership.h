@@ -20,9 +20,11 @@ bool opus_member_can_return(OpusRaid *s, const MdSuper *super);
 
 /**
  * opus_member_add: make the node @name a spare
- * @force: even if it holds data
+ * @force:    even if it holds data
+ * @devflags: md's flags of the member: WriteMostly1, FailFast1
  */
-bool opus_member_add(OpusRaid *s, const char *name, bool force, Error **errp);
+bool opus_member_add(OpusRaid *s, const char *name, bool force,
+                     uint8_t devflags, Error **errp);
 
 /* Stop using a member that the array can do without. */
 bool opus_member_fail(OpusRaid *s, const char *name, Error **errp);

@@ -17,14 +17,26 @@
 #include "member.h"
 #include "mirror.h"
 #include "parallel.h"
+#include "read-error.h"
 
 /* Runs of this size go to one copy; the next ones go to the others. */
 #define BALANCE_SHIFT   16
 
+/* Copies that can be read; of those, the ones that should be. May be none. */
+static RaidMask copies_to_read(OpusRaid *s, uint64_t array_off,
+                               RaidMask unreadable_slots)
+{
+    RaidMask not_slots = opus_missing_slots(s) | unreadable_slots;
+    RaidMask copies = raid_plan_copies(
+        &s->geom, array_off, not_slots | qatomic_read(&s->write_mostly_slots));
+
+    return likely(copies) ? copies
+                          : raid_plan_copies(&s->geom, array_off, not_slots);
+}
+
 int opus_mirror_choose(OpusRaid *s, uint64_t array_off)
 {
-    RaidMask copies = raid_plan_copies(&s->geom, array_off,
-                                       opus_missing_slots(s));
+    RaidMask copies = copies_to_read(s, array_off, 0);
     unsigned wish = (array_off >> BALANCE_SHIFT) % s->geom.copies;
     RaidMask from_wish = copies & ~raid_mask_first(wish);
 
@@ -211,9 +223,7 @@ read_other_copy(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
                 RaidMask *unreadable_slots)
 {
     for (;;) {
-        RaidMask copies = raid_plan_copies(&s->geom, array_off,
-                                           opus_missing_slots(s) |
-                                           *unreadable_slots);
+        RaidMask copies = copies_to_read(s, array_off, *unreadable_slots);
         RaidLoc loc;
         OpusMember *m;
         int64_t off;

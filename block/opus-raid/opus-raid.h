@@ -109,6 +109,8 @@ typedef struct OpusRaid {
      * all that can change under it.
      */
     RaidMask missing_slots;
+    /* Atomic: not read from as long as another copy is there. */
+    RaidMask write_mostly_slots;
     /*
      * Atomic: below it redundancy is right but for writes in flight. Counts
      * along the members of a parity array, along a mirrored array itself.

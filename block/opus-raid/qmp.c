@@ -10,6 +10,7 @@
 #include "block/block-global-state.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-opus-raid.h"
+#include <linux/raid/md_p.h>
 #include "driver.h"
 #include "info.h"
 #include "job-check.h"
@@ -32,11 +33,15 @@ static OpusRaid *find_array(const char *node_name, Error **errp)
 }
 
 void qmp_opus_raid_add_member(const char *node_name, const char *member,
-                              bool has_force, bool force, Error **errp)
+                              bool has_force, bool force,
+                              bool has_write_mostly, bool write_mostly,
+                              bool has_failfast, bool failfast, Error **errp)
 {
     OpusRaid *s = find_array(node_name, errp);
+    uint8_t devflags = (write_mostly ? WriteMostly1 : 0) |
+                       (failfast ? FailFast1 : 0);
 
-    if (s && opus_member_add(s, member, force, errp)) {
+    if (s && opus_member_add(s, member, force, devflags, errp)) {
         opus_watch_look(s);
     }
 }

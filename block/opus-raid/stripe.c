@@ -23,6 +23,7 @@
 #include "member.h"
 #include "parallel.h"
 #include "ppl.h"
+#include "read-error.h"
 #include "stripe.h"
 #include "trace.h"
 

@@ -18,6 +18,7 @@ REPLACEMENT, PPL, HAS_JOURNAL = 16, 2048, 512
 
 _FIELDS = {
     'magic': (0, 'I'), 'major': (4, 'I'), 'feature_map': (8, 'I'),
+    'devflags': (184, 'B'),
     'set_uuid': (16, '16s'), 'set_name': (32, '32s'), 'level': (72, 'i'),
     'layout': (76, 'I'), 'size': (80, 'Q'), 'chunk': (88, 'I'),
     'raid_disks': (92, 'I'), 'bitmap_offset': (96, 'i'),
