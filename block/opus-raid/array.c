@@ -214,6 +214,12 @@ opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
     return array_update(s, RAID_BIT(slot), reason, err);
 }
 
+int coroutine_fn GRAPH_RDLOCK opus_array_write_update(OpusRaid *s)
+{
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    return s->state == RAID_ARRAY_FAILED ? -EIO : array_update(s, 0, NULL, 0);
+}
+
 typedef struct FlushAll {
     OpusRaid *s;
     unsigned nr;

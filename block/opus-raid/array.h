@@ -36,6 +36,13 @@ opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
                        int err);
 
 /**
+ * opus_array_write_update: write all superblocks, with a new event count
+ *
+ * Returns 0 when it is durable, or -EIO when the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_write_update(OpusRaid *s);
+
+/**
  * opus_array_flush: flush all members in use at the same time
  *
  * A member that can't be flushed is failed. Returns 0 when what is left holds

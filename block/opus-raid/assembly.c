@@ -347,6 +347,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     take_target(s, a, candidates);
 
     s->geom = a->geom;
+    s->size_sectors = s->members[a->freshest].super.size_sectors;
     s->state = plan->state;
     s->forced = plan->forced;
     s->super_dirty = false;

@@ -23,10 +23,12 @@
 #include "bitmap.h"
 #include "control.h"
 #include "driver.h"
+#include "grow.h"
 #include "info.h"
 #include "io.h"
 #include "job.h"
 #include "member.h"
+#include "permissions.h"
 #include "ppl.h"
 #include "watch.h"
 
@@ -354,6 +356,7 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
     }
     if (ret == 0) {
         opus_set_request_flags(bs);
+        opus_refresh_permissions(s);
         opus_array_idle_start(s);
         opus_watch_begin(s);
     }
@@ -550,24 +553,6 @@ static char *opus_dirname(BlockDriverState *bs, Error **errp)
     return NULL;
 }
 
-/*
- * A writable array writes superblocks and repairs even while no parent
- * writes. Nobody else may write to a member or change its size.
- */
-static void opus_child_perm(BlockDriverState *bs, BdrvChild *c,
-                            BdrvChildRole role,
-                            BlockReopenQueue *reopen_queue,
-                            uint64_t perm, uint64_t shared,
-                            uint64_t *nperm, uint64_t *nshared)
-{
-    bdrv_default_perms(bs, c, role, reopen_queue, perm, shared, nperm,
-                       nshared);
-    *nperm &= ~BLK_PERM_RESIZE;
-    if (!(bs->open_flags & BDRV_O_INACTIVE)) {
-        *nshared &= ~(BLK_PERM_WRITE | BLK_PERM_RESIZE);
-    }
-}
-
 static void GRAPH_RDLOCK opus_refresh_limits(BlockDriverState *bs,
                                              Error **errp)
 {
@@ -644,6 +629,7 @@ static BlockDriver bdrv_opus_raid = {
     .bdrv_co_pwrite_zeroes      = opus_co_pwrite_zeroes,
     .bdrv_co_pdiscard           = opus_co_pdiscard,
     .bdrv_co_flush              = opus_co_flush,
+    .bdrv_co_truncate           = opus_co_truncate,
     .bdrv_co_getlength          = opus_co_getlength,
     .bdrv_co_is_inserted        = opus_co_is_inserted,
 

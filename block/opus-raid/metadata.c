@@ -77,6 +77,7 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
 
     super->utime = now;
     super->events = s->events;
+    super->size_sectors = s->size_sectors;
     super->resync_offset = s->super_dirty ? 0 : s->resync_offset;
     super->cnt_corrected_read = m->corrected_before +
                                 qatomic_read(&m->corrected_reads);

@@ -162,6 +162,7 @@ typedef struct OpusRaid {
     RaidArrayState state;       /* changes by array.c only */
     uint64_t events;
     uint64_t resync_offset;     /* to write when clean; MD_RESYNC_DONE: ok */
+    uint64_t size_sectors;      /* used on each member, as superblocks say */
     bool super_dirty;           /* what superblocks say, or are about to */
 
     /* Who may write: see array.c */

@@ -8,10 +8,13 @@
 
 #include "qemu/osdep.h"
 #include "block/block-global-state.h"
+#include "block/block-io.h"
+#include "system/block-backend.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-opus-raid.h"
 #include <linux/raid/md_p.h>
 #include "driver.h"
+#include "grow.h"
 #include "info.h"
 #include "job-check.h"
 #include "job-rebuild.h"
@@ -111,4 +114,35 @@ OpusRaidInfoList *qmp_query_opus_raid(const char *node_name, Error **errp)
         }
     }
     return list;
+}
+
+void coroutine_fn qmp_opus_raid_grow(const char *node_name,
+                                     bool has_member_size,
+                                     uint64_t member_size, Error **errp)
+{
+    OpusRaid *s = find_array(node_name, errp);
+    AioContext *old_ctx;
+    BlockBackend *blk;
+    int64_t bytes;
+
+    if (!s) {
+        return;
+    }
+    if (has_member_size && !member_size) {
+        error_setg(errp, "'member-size' must not be 0");
+        return;
+    }
+    blk = blk_co_new_with_bs(s->bs, BLK_PERM_RESIZE, BLK_PERM_ALL, errp);
+    if (!blk) {
+        return;
+    }
+    old_ctx = bdrv_co_enter(s->bs);
+    WITH_GRAPH_RDLOCK_GUARD() {
+        bytes = opus_grow_size(s, has_member_size ? member_size : 0, errp);
+    }
+    if (bytes > 0) {
+        blk_co_truncate(blk, bytes, true, PREALLOC_MODE_OFF, 0, errp);
+    }
+    bdrv_co_leave(s->bs, old_ctx);
+    blk_co_unref(blk);
 }

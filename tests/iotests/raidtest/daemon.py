@@ -100,6 +100,14 @@ class Daemon:
             raise AssertionError(f"{command}: {reply['error']['desc']}")
         return reply['return']
 
+    def send_only(self, command, **args):
+        """Send a command to a daemon that won't live to answer it."""
+        args = {key.replace('_', '-'): value for key, value in args.items()}
+        qmp = self._qmp._qmp            # pylint: disable=protected-access
+        self._qmp._sync(qmp._issue(     # pylint: disable=protected-access
+            qmp.make_execute_msg(command, args)))
+        qmp._pending.clear()            # pylint: disable=protected-access
+
     def error(self, command, **args):
         """The text of the error of a command that must fail."""
         args = {key.replace('_', '-'): value for key, value in args.items()}
