@@ -28,6 +28,7 @@
 #include "bounce.h"
 #include "member.h"
 #include "parallel.h"
+#include "read-error.h"
 #include "verify.h"
 
 /* A unit is worked on in pieces of this size, so that buffers stay small. */

@@ -234,7 +234,8 @@ bool subject_add(unsigned disk, Error **errp)
     BlockDriverState *bs = open_disk(disk);
     Error *err = NULL;
 
-    qmp_opus_raid_add_member("array", name, true, true, &err);
+    qmp_opus_raid_add_member("array", name, true, true, false, false, false,
+                             false, &err);
     bdrv_unref(bs);
     if (err) {
         error_propagate(errp, err);
