@@ -19,6 +19,7 @@
 #include "qemu/host-utils.h"
 #include "qemu/units.h"
 #include "choice.h"
+#include "guest.h"
 #include "judge.h"
 #include "model.h"
 #include "report.h"
@@ -35,12 +36,14 @@ typedef enum ModelLoad {
     LOAD_OVERLAP,               /* a whole stripe, and a chunk of it */
     LOAD_IN_TURN,               /* one chunk twice, with a flush between */
     LOAD__MAX,
+    LOAD_RANDOM = LOAD__MAX,    /* not one of two writes */
 } ModelLoad;
 
 typedef struct Scenario {
     SubjectSpec subject;
     uint64_t offered;           /* disks */
     ModelLoad load;
+    uint64_t seed;              /* of a random load */
     uint64_t fault_at;          /* event after which disk 0 is gone; 0: none */
 } Scenario;
 
@@ -72,22 +75,11 @@ typedef struct Cuts {
     uint64_t *hashes[BUS_MAX_DISKS];    /* for each subset of these */
 } Cuts;
 
-static void take_cut(const Cuts *cuts, uint64_t keep_all)
+static void push_cut(const uint64_t *keep)
 {
     const Snapshot *parent = model.recovers;
-    uint64_t keep[BUS_MAX_DISKS] = { 0 };
-    uint64_t hash = cuts->oracle_hash;
-    Snapshot *s;
+    Snapshot *s = snapshot_take(&model.base, parent, keep);
 
-    for (unsigned disk = 0; disk < model.base.nr_disks; disk++) {
-        keep[disk] = keep_all & ((1ull << cuts->nr[disk]) - 1);
-        keep_all >>= cuts->nr[disk];
-        hash += cuts->hashes[disk][keep[disk]];
-    }
-    if (!is_new(model.cuts, hash)) {
-        return;
-    }
-    s = snapshot_take(&model.base, parent, keep);
     s->oracle = oracle_copy(parent ? parent->oracle : model.oracle);
     oracle_cut(s->oracle);
     s->depth = parent ? parent->depth + 1 : 0;
@@ -96,6 +88,21 @@ static void take_cut(const Cuts *cuts, uint64_t keep_all)
     g_queue_push_tail(&model.todo, s);
     model.counts->cuts++;
     model.counts->again += s->depth > 0;
+}
+
+static void take_cut(const Cuts *cuts, uint64_t keep_all)
+{
+    uint64_t keep[BUS_MAX_DISKS] = { 0 };
+    uint64_t hash = cuts->oracle_hash;
+
+    for (unsigned disk = 0; disk < model.base.nr_disks; disk++) {
+        keep[disk] = keep_all & ((1ull << cuts->nr[disk]) - 1);
+        keep_all >>= cuts->nr[disk];
+        hash += cuts->hashes[disk][keep[disk]];
+    }
+    if (is_new(model.cuts, hash)) {
+        push_cut(keep);
+    }
 }
 
 /* What is known beside the content of the disks. */
@@ -161,6 +168,27 @@ static void watch_run(void *opaque)
 static void watch_recovery(void *opaque)
 {
     take_cuts();
+}
+
+/* The same for a random load, where only some of the cuts are looked at. */
+static void watch_load(void *opaque)
+{
+    for (unsigned i = 0; i < model.bounds->cuts_each; i++) {
+        Cuts cuts = { .oracle_hash = hash_knowledge() };
+        uint64_t keep[BUS_MAX_DISKS] = { 0 };
+        uint64_t hash = cuts.oracle_hash;
+
+        for (unsigned disk = 0; disk < model.base.nr_disks; disk++) {
+            for (unsigned bit = 0; bit < bus_volatile(disk); bit++) {
+                keep[disk] |= (uint64_t)choice(2) << bit % 64;
+            }
+            hash += snapshot_hash_disk(&model.base, NULL, disk, keep[disk]);
+        }
+        if (is_new(model.cuts, hash)) {
+            push_cut(keep);
+        }
+    }
+    model.counts->states++;
 }
 
 /* --- the two writes ------------------------------------------------------- */
@@ -231,6 +259,39 @@ static void coroutine_fn second_co(void *opaque)
     model.busy--;
 }
 
+static bool never(void *opaque)
+{
+    return false;
+}
+
+/* A random load, on an array that is otherwise like the small ones. */
+static void run_load(void)
+{
+    GuestSpec guest = {
+        .workers = 3, .requests = 12, .writes = true, .align = 512,
+        .may_fail = never,
+    };
+
+    bus_watch(watch_load, NULL);
+    model.written = true;
+    guest_start(&guest, model.oracle);
+    while (guest_is_busy()) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+}
+
+static void run_two_writes(void)
+{
+    model.busy = 2;
+    bus_watch(watch_run, NULL);
+    choice_set_mode(CHOICE_EXPLORE);
+    qemu_coroutine_enter(qemu_coroutine_create(first_co, NULL));
+    qemu_coroutine_enter(qemu_coroutine_create(second_co, NULL));
+    while (model.busy) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+}
+
 static void run_writes(void)
 {
     Error *err = NULL;
@@ -249,13 +310,11 @@ static void run_writes(void)
     }
     model.oracle = oracle_new(subject_bytes());
     model.written = false;
-    model.busy = 2;
-    bus_watch(watch_run, NULL);
-    choice_set_mode(CHOICE_EXPLORE);
-    qemu_coroutine_enter(qemu_coroutine_create(first_co, NULL));
-    qemu_coroutine_enter(qemu_coroutine_create(second_co, NULL));
-    while (model.busy) {
-        aio_poll(qemu_get_aio_context(), true);
+    if (model.scenario.load == LOAD_RANDOM) {
+        choice_set_mode(CHOICE_RANDOM);
+        run_load();
+    } else {
+        run_two_writes();
     }
     begun = oracle_flush_begin(model.oracle);
     if (blk_flush(subject_blk()) == 0) {
@@ -271,14 +330,18 @@ static void run_writes(void)
 
 /* --- recovery ------------------------------------------------------------- */
 
+static bool is_degraded(void)
+{
+    return ctpop64(model.scenario.offered) < model.scenario.subject.nr_slots;
+}
+
 static bool refusal_is_right(const Snapshot *s, const char *text)
 {
     const SubjectSpec *spec = &model.scenario.subject;
 
     return strstr(text, "DIRTY_DEGRADED") && s->written &&
            !subject_heals_degraded(spec) &&
-           (s->failed_disks || ctpop64(model.scenario.offered) <
-                               spec->nr_slots);
+           (s->failed_disks || is_degraded());
 }
 
 static bool has_parity(void)
@@ -323,6 +386,8 @@ static void check_recovered(Snapshot *s)
         report_broken("disks 0x%" PRIx64 " are lost, though nothing happened "
                       "to them", model.scenario.offered & ~in_sync);
     }
+    oracle_let_mix(s->oracle, subject_may_mix(&model.scenario.subject) &&
+                              (s->failed_disks || is_degraded()));
     if (!judge_content(s->oracle, has_parity())) {
         report_broken("the array can't be read");
     }
@@ -378,9 +443,10 @@ static void recover_all(void)
 
 static const char *load_name(ModelLoad load)
 {
-    static const char *const names[LOAD__MAX] = {
+    static const char *const names[] = {
         [LOAD_ONE_STRIPE] = "one stripe", [LOAD_TWO_STRIPES] = "two stripes",
         [LOAD_OVERLAP] = "overlap", [LOAD_IN_TURN] = "in turn",
+        [LOAD_RANDOM] = "random",
     };
 
     return names[load];
@@ -396,12 +462,12 @@ static uint64_t run_scenario(const Scenario *scenario)
     uint64_t events;
 
     report_context("--model, %s, %u members, policy %s, load %s, disks 0x%"
-                   PRIx64 ", disk 0 gone at event %" PRIu64,
+                   PRIx64 ", disk 0 gone at event %" PRIu64 ", seed %" PRIu64,
                    OpusRaidLevel_str(scenario->subject.level),
                    scenario->subject.nr_slots,
                    OpusRaidConsistencyPolicy_str(scenario->subject.policy),
                    load_name(scenario->load), scenario->offered,
-                   scenario->fault_at);
+                   scenario->fault_at, scenario->seed);
     model.scenario = *scenario;
     model.states = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
                                          NULL);
@@ -410,7 +476,7 @@ static uint64_t run_scenario(const Scenario *scenario)
     choice_set_mode(CHOICE_FIRST);
     bus_open(&bus);
     bus_power_on(0, NULL, NULL);
-    subject_create(&scenario->subject);
+    subject_create(&scenario->subject, &error_abort);
     bus_cut();
     snapshot_base_take(&model.base, &bus);
 
@@ -427,6 +493,29 @@ static uint64_t run_scenario(const Scenario *scenario)
     g_hash_table_destroy(model.cuts);
     model.counts->scenarios++;
     return events;
+}
+
+void model_replay(OpusRaidLevel level, unsigned nr_slots,
+                  OpusRaidConsistencyPolicy policy, uint64_t seed,
+                  const ModelBounds *bounds, ModelCounts *counts)
+{
+    Scenario sc = {
+        .subject = {
+            .level = level, .nr_slots = nr_slots, .policy = policy,
+            .chunk_bytes = CHUNK, .member_bytes = 4 * CHUNK,
+            .bitmap_chunk_bytes = CHUNK,
+        },
+        .load = LOAD_RANDOM, .seed = seed,
+    };
+
+    model.bounds = bounds;
+    model.counts = counts;
+    sc.offered = (1ull << nr_slots) - 1;
+    choice_seed(seed);
+    if (choice(2)) {
+        sc.offered &= ~2ull;
+    }
+    run_scenario(&sc);
 }
 
 void model_run(OpusRaidLevel level, unsigned nr_slots,

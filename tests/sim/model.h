@@ -21,6 +21,7 @@ typedef struct ModelBounds {
     unsigned recovery_cuts;     /* one after the other */
     unsigned volatile_writes;   /* more than that: not every subset */
     unsigned fault_every;       /* a member fails at every so manieth event */
+    unsigned cuts_each;         /* model_replay(): at each event */
 } ModelBounds;
 
 typedef struct ModelCounts {
@@ -37,5 +38,15 @@ typedef struct ModelCounts {
 void model_run(OpusRaidLevel level, unsigned nr_slots,
                OpusRaidConsistencyPolicy policy, const ModelBounds *bounds,
                ModelCounts *counts);
+
+/**
+ * model_replay: a random load on a larger array, healthy or degraded
+ *
+ * Not all that could happen, but at each event some random cuts of all that
+ * are possible, each of them recovered.
+ */
+void model_replay(OpusRaidLevel level, unsigned nr_slots,
+                  OpusRaidConsistencyPolicy policy, uint64_t seed,
+                  const ModelBounds *bounds, ModelCounts *counts);
 
 #endif /* OPUS_SIM_MODEL_H */

@@ -31,6 +31,8 @@ static const char usage[] =
     "  -p, --policy NAME only this consistency policy\n"
     "  -m, --model[=N]   instead: all that can happen to small arrays; N from 1\n"
     "                    (default) to 3 are bounds that take longer\n"
+    "  -r, --replay N    instead: N random runs of each kind, each cut at every\n"
+    "                    event in several ways\n"
     "  -t, --self-test   disks that lie about flushes must be noticed\n"
     "  -v, --verbose     tell all that happened if a promise is broken\n"
     "  -h, --help        show this\n";
@@ -41,6 +43,7 @@ static const struct option long_options[] = {
     { "level", required_argument, NULL, 'l' },
     { "policy", required_argument, NULL, 'p' },
     { "model", optional_argument, NULL, 'm' },
+    { "replay", required_argument, NULL, 'r' },
     { "self-test", no_argument, NULL, 't' },
     { "verbose", no_argument, NULL, 'v' },
     { "help", no_argument, NULL, 'h' },
@@ -53,6 +56,7 @@ typedef struct CommandLine {
     int level;                  /* -1: all */
     int policy;                 /* the same */
     unsigned model;             /* bound; 0: random runs */
+    uint64_t replay;            /* runs; 0: none */
     bool self_test;
 } CommandLine;
 
@@ -82,7 +86,7 @@ static void parse_command_line(CommandLine *cl, int argc, char **argv)
 {
     int opt;
 
-    while ((opt = getopt_long(argc, argv, "s:n:l:p:m::tvh", long_options,
+    while ((opt = getopt_long(argc, argv, "s:n:l:p:m::r:tvh", long_options,
                               NULL)) != -1) {
         switch (opt) {
         case 's':
@@ -110,6 +114,9 @@ static void parse_command_line(CommandLine *cl, int argc, char **argv)
             if (cl->model < 1 || cl->model > ARRAY_SIZE(model_bounds)) {
                 refuse("no such bound", optarg);
             }
+            break;
+        case 'r':
+            cl->replay = parse_number(optarg);
             break;
         case 't':
             cl->self_test = true;
@@ -180,6 +187,21 @@ static void run_model(const CommandLine *cl, OpusRaidLevel level,
               c.cuts, c.again, c.bounded, c.refusals);
 }
 
+static void run_replay(const CommandLine *cl, OpusRaidLevel level,
+                       OpusRaidConsistencyPolicy policy)
+{
+    static const ModelBounds bounds = { .cuts_each = 3 };
+    ModelCounts c = { 0 };
+
+    for (uint64_t i = 0; i < cl->replay; i++) {
+        model_replay(level, 4, policy, cl->seed + i, &bounds, &c);
+    }
+    report_ok("replay of %s, policy %s: %" PRIu64 " runs, %" PRIu64 " events, "
+              "%" PRIu64 " contents after a cut, %" PRIu64 " refusals",
+              OpusRaidLevel_str(level), OpusRaidConsistencyPolicy_str(policy),
+              cl->replay, c.states, c.cuts, c.refusals);
+}
+
 static void run_levels(const CommandLine *cl)
 {
     static const OpusRaidLevel levels[] = {
@@ -197,6 +219,8 @@ static void run_levels(const CommandLine *cl)
             }
             if (cl->model) {
                 run_model(cl, levels[i], policy);
+            } else if (cl->replay) {
+                run_replay(cl, levels[i], policy);
             } else {
                 run_level(cl, levels[i], policy);
             }

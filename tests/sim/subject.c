@@ -21,8 +21,6 @@
 #include "subject.h"
 #include "wrap.h"
 
-#define DATA_OFFSET (64 * KiB)
-
 /* Behind the data, so that a 1.0 superblock's place is no data. */
 #define TAIL_BYTES  (64 * KiB)
 
@@ -56,6 +54,11 @@ bool subject_heals_degraded(const SubjectSpec *spec)
            is_policy(spec->policy, "journal");
 }
 
+bool subject_may_mix(const SubjectSpec *spec)
+{
+    return is_policy(spec->policy, "ppl");
+}
+
 unsigned subject_tolerates(const SubjectSpec *spec)
 {
     switch (spec->level) {
@@ -68,9 +71,15 @@ unsigned subject_tolerates(const SubjectSpec *spec)
     }
 }
 
+/* A partial parity log is large. */
+static uint64_t data_offset(const SubjectSpec *spec)
+{
+    return is_policy(spec->policy, "ppl") ? 1152 * KiB : 64 * KiB;
+}
+
 uint64_t subject_disk_bytes(const SubjectSpec *spec)
 {
-    return DATA_OFFSET + spec->member_bytes + TAIL_BYTES;
+    return data_offset(spec) + spec->member_bytes + TAIL_BYTES;
 }
 
 static char *disk_name(unsigned disk)
@@ -92,6 +101,7 @@ static BlockDriverState *open_disk(unsigned disk)
 
 typedef struct Create {
     BlockdevCreateOptions options;
+    Error **errp;
     bool ok;
     bool done;
 } Create;
@@ -101,14 +111,16 @@ static void coroutine_fn create_co(void *opaque)
     Create *run = opaque;
     BlockDriver *drv = bdrv_find_format("opus-raid");
 
-    run->ok = drv->bdrv_co_create(&run->options, NULL) == 0;
+    run->ok = drv->bdrv_co_create(&run->options, run->errp) == 0;
     run->done = true;
     aio_wait_kick();
 }
 
-bool subject_create(const SubjectSpec *spec)
+bool subject_create(const SubjectSpec *spec, Error **errp)
 {
-    Create run = { .options = { .driver = BLOCKDEV_DRIVER_OPUS_RAID } };
+    Create run = {
+        .options = { .driver = BLOCKDEV_DRIVER_OPUS_RAID }, .errp = errp,
+    };
     BlockdevCreateOptionsOpusRaid *raid = &run.options.u.opus_raid;
     BlockdevRefList **tail = &raid->members;
     BlockDriverState *disks[BITS_PER_LONG];
@@ -119,7 +131,7 @@ bool subject_create(const SubjectSpec *spec)
     raid->has_size = true;
     raid->size = spec->member_bytes;
     raid->has_data_offset = true;
-    raid->data_offset = DATA_OFFSET;
+    raid->data_offset = data_offset(spec);
     raid->has_consistency_policy = true;
     raid->consistency_policy = spec->policy;
     raid->has_bitmap_chunk_size = is_policy(spec->policy, "bitmap");

@@ -29,14 +29,21 @@ bool subject_has_policy(OpusRaidLevel level, OpusRaidConsistencyPolicy policy);
 /* Can a parity array be started dirty and degraded? */
 bool subject_heals_degraded(const SubjectSpec *spec);
 
+/*
+ * May what a write was about, and only that, be neither old nor new after a
+ * crash while degraded? So it is with md's partial parity log, which does not
+ * hold the data of a member that is missing.
+ */
+bool subject_may_mix(const SubjectSpec *spec);
+
 /* How many members may be missing. */
 unsigned subject_tolerates(const SubjectSpec *spec);
 
 /* Bytes that a disk needs. */
 uint64_t subject_disk_bytes(const SubjectSpec *spec);
 
-/* Make an array of disks 0, 1, ... Returns false when the power was cut. */
-bool subject_create(const SubjectSpec *spec);
+/* Make an array of disks 0, 1, ... */
+bool subject_create(const SubjectSpec *spec, Error **errp);
 
 typedef enum SubjectHow {
     SUBJECT_READ_ONLY,

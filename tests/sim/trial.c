@@ -118,6 +118,11 @@ static bool may_fail(void *opaque)
     return t->was_pending && needs_resync_first(t) && t->planned_faults;
 }
 
+static bool lacks_members(const Trial *t)
+{
+    return ctpop64(t->trusted) < t->spec->subject.nr_slots;
+}
+
 /* Read all. */
 static void check_content(Trial *t, bool settle)
 {
@@ -313,8 +318,11 @@ static void one_life(Trial *t)
     look_at_members(t);
     t->was_crashed = t->crashed;
     t->was_pending = is_pending(t);
+    oracle_let_mix(t->oracle, t->was_crashed && lacks_members(t) &&
+                              subject_may_mix(&t->spec->subject));
     check_content(t, content_is_settled(t, t->was_pending));
     if (!bus_is_cut()) {
+        oracle_let_mix(t->oracle, false);
         live(t);
     }
     look_at_members(t);
@@ -346,11 +354,12 @@ static void one_life(Trial *t)
 void trial_run(const TrialSpec *spec, TrialCounts *counts)
 {
     Trial t = { .spec = spec, .counts = counts };
+    Error *err = NULL;
 
     bus_open(&spec->bus);
     bus_power_on(0, NULL, NULL);
-    if (!subject_create(&spec->subject)) {
-        report_broken("the array can't be created");
+    if (!subject_create(&spec->subject, &err)) {
+        report_broken("no array is made: %s", error_get_pretty(err));
     }
     bus_cut();
     t.offered = (1ull << spec->subject.nr_slots) - 1;
