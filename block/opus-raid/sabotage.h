@@ -10,30 +10,43 @@
 #ifndef BLOCK_OPUS_RAID_SABOTAGE_H
 #define BLOCK_OPUS_RAID_SABOTAGE_H
 
-#define OPUS_SABOTAGE_LIST(X) \
-    X(1, FAILURE_UNRECORDED, "a failed member is not recorded (I5)") \
-    X(2, SUPER_NOT_DURABLE, "superblocks are written without FUA (I6)") \
-    X(3, CLEAN_BEFORE_FLUSH, "marked clean without a flush") \
-    X(4, FLUSH_ONE_MEMBER, "a flush goes to one member only (I4)") \
-    X(5, FLUSH_ERROR_IGNORED, "a member that can't flush stays (I4)") \
-    X(6, NO_BOUNCE, "copies are written from the guest's memory (I2)") \
-    X(7, WRITE_ERROR_IGNORED, "a member that can't be written stays (I5)") \
-    X(8, CHECKPOINT_BEFORE_FLUSH, "a checkpoint runs ahead of a flush (I8)") \
-    X(9, REBUILD_UNLOCKED, "a rebuild does not lock stripes (I10)") \
-    X(10, WRITES_UNLOCKED, "writers do not lock stripes (I10)") \
-    X(11, LAGGING_SUPERS, "superblocks that lag behind stay so (I6)") \
-    X(12, DIRTY_NOT_MARKED, "an array that is written is not marked dirty") \
-    X(13, INTENT_NOT_AWAITED, "data go ahead of the bitmap (I1)") \
-    X(14, INTENT_CLEARED_EARLY, "bits are cleared without a flush (I3)") \
-    X(15, EVENT_COUNT_SKIPS, "the event count goes up by two (I6)") \
-    X(16, FUA_EMULATED, "FUA is left to the block layer (I6)") \
-    X(17, REBUILT_TOO_EARLY, "a target is read before it is rebuilt (I9)") \
-    X(18, WRITES_PASS_REBUILD, "a target misses writes behind the rebuild")
-
 typedef enum OpusSabotage {
-#define OPUS_SABOTAGE_ENUM(number, name, text) OPUS_SABOTAGE_##name = number,
-    OPUS_SABOTAGE_LIST(OPUS_SABOTAGE_ENUM)
-#undef OPUS_SABOTAGE_ENUM
+    /* a failed member is not recorded (I5) */
+    OPUS_SABOTAGE_FAILURE_UNRECORDED = 1,
+    /* superblocks are written without FUA (I6) */
+    OPUS_SABOTAGE_SUPER_NOT_DURABLE = 2,
+    /* marked clean without a flush */
+    OPUS_SABOTAGE_CLEAN_BEFORE_FLUSH = 3,
+    /* a flush goes to one member only (I4) */
+    OPUS_SABOTAGE_FLUSH_ONE_MEMBER = 4,
+    /* a member that can't flush stays (I4) */
+    OPUS_SABOTAGE_FLUSH_ERROR_IGNORED = 5,
+    /* copies are written from the guest's memory (I2) */
+    OPUS_SABOTAGE_NO_BOUNCE = 6,
+    /* a member that can't be written stays (I5) */
+    OPUS_SABOTAGE_WRITE_ERROR_IGNORED = 7,
+    /* a checkpoint runs ahead of a flush (I8) */
+    OPUS_SABOTAGE_CHECKPOINT_BEFORE_FLUSH = 8,
+    /* a rebuild does not lock stripes (I10) */
+    OPUS_SABOTAGE_REBUILD_UNLOCKED = 9,
+    /* writers do not lock stripes (I10) */
+    OPUS_SABOTAGE_WRITES_UNLOCKED = 10,
+    /* superblocks that lag behind stay so (I6) */
+    OPUS_SABOTAGE_LAGGING_SUPERS = 11,
+    /* an array that is written is not marked dirty */
+    OPUS_SABOTAGE_DIRTY_NOT_MARKED = 12,
+    /* data go ahead of the bitmap (I1) */
+    OPUS_SABOTAGE_INTENT_NOT_AWAITED = 13,
+    /* bits are cleared without a flush (I3) */
+    OPUS_SABOTAGE_INTENT_CLEARED_EARLY = 14,
+    /* the event count goes up by two (I6) */
+    OPUS_SABOTAGE_EVENT_COUNT_SKIPS = 15,
+    /* FUA is left to the block layer (I6) */
+    OPUS_SABOTAGE_FUA_EMULATED = 16,
+    /* a target is read before it is rebuilt (I9) */
+    OPUS_SABOTAGE_REBUILT_TOO_EARLY = 17,
+    /* a target misses writes behind the rebuild */
+    OPUS_SABOTAGE_WRITES_PASS_REBUILD = 18,
 } OpusSabotage;
 
 #ifdef OPUS_SABOTAGE

@@ -131,6 +131,8 @@ def configure_flags(args, system):
     for words, flag in OPTIONAL:
         if subprocess.run(['pkg-config', *words]).returncode == 0:
             flags.append(flag)
+    if args.sabotage and args.step == 'build':
+        flags.append(f'--extra-cflags=-DOPUS_SABOTAGE={args.sabotage}')
     return flags + [SANITIZERS[name] for name in args.sanitizers.split(',')
                     if name]
 
@@ -222,6 +224,7 @@ def parse_arguments():
     parser.add_argument('--cc', default='cc')
     parser.add_argument('--ninja', default='ninja')
     parser.add_argument('--sanitizers', default='')
+    parser.add_argument('--sabotage', type=int, default=0)
     parser.add_argument('--system', action='store_true')
     parser.add_argument('programs', nargs='*', metavar='NAME=INNER_TARGET')
     return parser.parse_args()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# How raid-sim is called to notice; trials of one level first where they do.
+# How raid-sim is called to notice.
 NOTICED_BY = {
     'FAILURE_UNRECORDED': ['--level', 'raid1'],
     'SUPER_NOT_DURABLE': ['--level', 'raid1'],
@@ -24,7 +24,7 @@ NOTICED_BY = {
     'FLUSH_ERROR_IGNORED': ['--level', 'raid5'],
     'NO_BOUNCE': ['--level', 'raid1'],
     'WRITE_ERROR_IGNORED': ['--level', 'raid5'],
-    'CHECKPOINT_BEFORE_FLUSH': ['--level', 'raid10'],
+    'CHECKPOINT_BEFORE_FLUSH': ['--level', 'raid10', '--policy', 'bitmap'],
     'REBUILD_UNLOCKED': ['--level', 'raid10'],
     'WRITES_UNLOCKED': ['--level', 'raid5'],
     'LAGGING_SUPERS': ['--model', '--level', 'raid5'],
@@ -57,8 +57,9 @@ def simulate(raid_sim, step, words):
 
 def main():
     header, raid_sim = sys.argv[1:]
-    steps = re.findall(r'X\((\d+), (\w+), "(.*)"\)', Path(header).read_text())
-    for number, name, text in steps:
+    steps = re.findall(r'/\* (.*) \*/\n *OPUS_SABOTAGE_(\w+) = (\d+),',
+                       Path(header).read_text())
+    for text, name, number in steps:
         words = [*NOTICED_BY[name], *TRIALS]
         went_well, told = simulate(raid_sim, number, words)
         report(not went_well, f'{name}: {text}: raid-sim {" ".join(words)}')
