@@ -55,7 +55,13 @@ class Load:
         self._poll = select.poll()
         for client in clients:
             self._poll.register(client.fileno(), select.POLLIN)
+            client.idle = self._take_replies
         self._last_reply = time.monotonic()
+
+    def _take_replies(self):
+        """Of all clients, for the server may wait for any of them."""
+        for client in self.clients:
+            client.take()
 
     def _aligned(self, offset):
         return offset // SECTOR * SECTOR

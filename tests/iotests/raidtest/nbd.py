@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import struct
+import time
 
 READ, WRITE, FLUSH, TRIM, WRITE_ZEROES = 0, 1, 3, 4, 6
 FLAG_FUA, FLAG_NO_HOLE, FLAG_FAST_ZERO = 1, 2, 16
@@ -44,6 +45,7 @@ class Client:
         self._requests = {}     # by cookie: without a reply
         self._arrived = []      # with a reply that nobody has asked for yet
         self._cookie = 0
+        self.idle = lambda: None    # called while the server takes nothing
         self.size = self.block_size = self.flags = 0
         self._negotiate(export.encode())
 
@@ -51,10 +53,14 @@ class Client:
         view = memoryview(data)
         poll = select.poll()
         poll.register(self._socket, select.POLLIN | select.POLLOUT)
+        deadline = time.monotonic() + TIMEOUT_S
         while view:
-            ready = poll.poll(TIMEOUT_S * 1000)
+            ready = poll.poll(10)
             if not ready:
-                raise TimeoutError('the server takes no request')
+                if time.monotonic() > deadline:
+                    raise TimeoutError('the server takes no request')
+                self.idle()
+                continue
             if ready[0][1] & ~select.POLLOUT:
                 self._arrived.append(self._receive_reply())
             else:
@@ -132,6 +138,13 @@ class Client:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))
+
+    def take(self):
+        """Take the replies that are there, for a later reap()."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        while self._requests and poll.poll(0):
+            self._arrived.append(self._receive_reply())
 
     def in_flight(self):
         """How many requests reap() has still to tell of."""
