@@ -16,6 +16,7 @@
 #include "assembly.h"
 #include "bad-blocks.h"
 #include "bitmap.h"
+#include "journal.h"
 #include "member.h"
 #include "metadata.h"
 #include "ppl.h"
@@ -386,6 +387,7 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     RaidRecoverPlan plan;
     OpusBitmap *bitmap = NULL;
     OpusPpl *ppl = NULL;
+    OpusJournal *journal = NULL;
     RaidAssembleOptions options = {
         .policy = s->policy,
         .read_only = !writable,
@@ -399,7 +401,7 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     }
     raid_assemble(candidates, s->nr_members, &options, a);
     if (a->refusal == RAID_REFUSE_NONE || raid_recover_decides(a->refusal)) {
-        ret = opus_recover(s, !writable, a, &plan, &bitmap, &ppl,
+        ret = opus_recover(s, !writable, a, &plan, &bitmap, &ppl, &journal,
                            errp);
     }
     if (a->refusal != RAID_REFUSE_NONE) {
@@ -408,6 +410,7 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     }
     if (ret < 0) {
         opus_ppl_free(ppl);
+        opus_journal_free(journal);
         return ret;
     }
 
@@ -415,6 +418,8 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     s->bitmap = bitmap;
     opus_ppl_free(s->ppl);
     s->ppl = ppl;
+    opus_journal_free(s->journal);
+    s->journal = journal;
     s->assembled_writable = writable;
     take_verdict(s, a, &plan, candidates);
     trace_opus_raid_assemble(s->bs, raid_level_name(s->geom.level),

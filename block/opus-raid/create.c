@@ -30,8 +30,10 @@
 #include "new-member.h"
 #include "opus-raid.h"
 #include "trace.h"
+#include "util/raid/extension.h"
 #include "util/raid/md-bitmap.h"
 #include "util/raid/md-ppl.h"
+#include "util/raid/stripe-journal.h"
 
 #define DEFAULT_CHUNK_BYTES (512 * KiB)
 
@@ -50,6 +52,12 @@
 #define SUPER_OFFSET        4096
 #define DATA_OFFSET_MAX     (128 * MiB)
 
+/* The stripe journal goes from here up to the extension block. */
+#define JOURNAL_OFFSET      (64 * KiB)
+
+/* Unless it would take more than this part of the smallest member. */
+#define JOURNAL_SHARE       8
+
 typedef struct NewArray {
     const BlockdevCreateOptionsOpusRaid *opts;
     OpusNewMember members[RAID_MAX_MEMBERS];
@@ -60,6 +68,7 @@ typedef struct NewArray {
     RaidGeometry geom;
     bool has_bitmap;
     bool has_ppl;
+    bool has_journal;
     MdBitmapSuper bitmap;
 } NewArray;
 
@@ -146,16 +155,36 @@ static uint64_t ppl_end(void)
 }
 
 /*
+ * Room for two units that each hold a whole stripe, with parity twice (which is
+ * what raid_journal_max_write() reckons with), and some small writes.
+ */
+static uint64_t journal_end(const NewArray *a, const RaidGeometryParams *params,
+                            uint64_t smallest_bytes)
+{
+    uint64_t half = (uint64_t)(a->nr + 2) * params->chunk_bytes + 256 * KiB;
+    uint64_t share = smallest_bytes / JOURNAL_SHARE;
+    uint64_t bytes = 2 * MIN(half, RAID_JOURNAL_MAX_HALF_BYTES);
+
+    bytes = MAX(MIN(bytes, share), MiB - JOURNAL_OFFSET - RAID_EXTENSION_BYTES);
+    return JOURNAL_OFFSET + bytes + RAID_EXTENSION_BYTES;
+}
+
+/*
  * Leave room in proportion for what may be added to the array later: bitmap,
  * log, and a reshape's backup.
  */
-static uint64_t default_data_offset(const NewArray *a, uint64_t smallest_bytes)
+static uint64_t default_data_offset(const NewArray *a,
+                                    const RaidGeometryParams *params,
+                                    uint64_t smallest_bytes)
 {
     uint64_t share = QEMU_ALIGN_DOWN(smallest_bytes / 64, DATA_ALIGN_BYTES);
     uint64_t needed = DATA_ALIGN_BYTES;
 
     if (a->has_ppl) {
         needed = ROUND_UP(ppl_end(), DATA_ALIGN_BYTES);
+    } else if (a->has_journal) {
+        needed = ROUND_UP(journal_end(a, params, smallest_bytes),
+                          DATA_ALIGN_BYTES);
     }
     return MIN(MAX(share, needed), DATA_OFFSET_MAX);
 }
@@ -171,7 +200,8 @@ static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
         smallest = MIN(smallest, a->members[i].device_bytes);
     }
     a->data_offset = opts->has_data_offset ? opts->data_offset
-                                           : default_data_offset(a, smallest);
+                                           : default_data_offset(a, params,
+                                                                 smallest);
     if (a->data_offset % 4096 || a->data_offset < 64 * KiB) {
         error_setg(errp, "'data-offset' must be a multiple of 4 KiB and at "
                    "least 64 KiB");
@@ -181,6 +211,14 @@ static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
     if (a->has_ppl && a->data_offset < ppl_end()) {
         error_setg(errp, "'data-offset' must be at least %" PRIu64 " to leave "
                    "room for the partial parity log", ppl_end());
+        return false;
+    }
+
+    if (a->has_journal && a->data_offset < JOURNAL_OFFSET +
+                          RAID_JOURNAL_MIN_BYTES + RAID_EXTENSION_BYTES) {
+        error_setg(errp, "'data-offset' must be at least %" PRIu64 " to leave "
+                   "room for the stripe journal", (uint64_t)(JOURNAL_OFFSET +
+                   RAID_JOURNAL_MIN_BYTES + RAID_EXTENSION_BYTES));
         return false;
     }
 
@@ -262,6 +300,11 @@ static bool choose_policy(NewArray *a, Error **errp)
             error_setg(errp, "consistency-policy=ppl is for raid5 only");
             return false;
         }
+        if (a->has_journal && !raid_has_parity(&a->geom)) {
+            error_setg(errp, "consistency-policy=journal is for raid5 and "
+                       "raid6 only");
+            return false;
+        }
     }
     if (opts->has_bitmap_chunk_size && !a->has_bitmap) {
         error_setg(errp, "'bitmap-chunk-size' needs "
@@ -325,13 +368,16 @@ static bool coroutine_fn open_members(NewArray *a, Error **errp)
 /*
  * The bad-block log comes behind the room that mdadm keeps for a bitmap of
  * such a member, or at the end of the room if that is smaller; or behind the
- * partial parity log.
+ * partial parity log; or before the stripe journal.
  */
 static uint32_t bad_log_offset(const NewArray *a, const OpusNewMember *m)
 {
     uint32_t space = md_bitmap_default_space(m->data_bytes /
                                              RAID_SECTOR_BYTES);
 
+    if (a->has_journal) {
+        return md_bitmap_default_offset(2, 0);
+    }
     if (a->has_ppl) {
         return md_ppl_default_offset(2, MD_PPL_DEFAULT_SECTORS) +
                MD_PPL_DEFAULT_SECTORS;
@@ -393,6 +439,9 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
         super->ppl_offset_sectors =
             md_ppl_default_offset(2, MD_PPL_DEFAULT_SECTORS);
     }
+    if (a->has_journal) {
+        super->feature_map |= RAID_FEATURE_EXTENSION;
+    }
     for (unsigned i = 0; i < NEW_SUPER_MAX_DEV; i++) {
         super->roles[i] = i < a->nr ? i : MD_ROLE_SPARE;
     }
@@ -430,6 +479,28 @@ static int coroutine_fn write_ppl(const NewArray *a, unsigned slot)
     return ret;
 }
 
+/* Only the extension block; empty units are written before the first write. */
+static int coroutine_fn write_extension(const NewArray *a, unsigned slot,
+                                        const MdSuper *super)
+{
+    const OpusNewMember *m = &a->members[slot];
+    void *buf = qemu_blockalign(blk_bs(m->blk), RAID_EXTENSION_BYTES);
+    int64_t off = raid_extension_off(super);
+    RaidExtension ext = {
+        .incompat = RAID_EXTENSION_JOURNAL,
+        .journal_sector = JOURNAL_OFFSET / RAID_SECTOR_BYTES,
+        .journal_sectors = (off - JOURNAL_OFFSET) / RAID_SECTOR_BYTES,
+    };
+    int ret;
+
+    memcpy(ext.set_uuid, super->set_uuid, sizeof(ext.set_uuid));
+    memcpy(ext.device_uuid, super->device_uuid, sizeof(ext.device_uuid));
+    raid_extension_encode(&ext, buf);
+    ret = blk_co_pwrite(m->blk, off, RAID_EXTENSION_BYTES, buf, BDRV_REQ_FUA);
+    qemu_vfree(buf);
+    return ret;
+}
+
 static int coroutine_fn write_super(const NewArray *a, unsigned slot)
 {
     const OpusNewMember *m = &a->members[slot];
@@ -438,6 +509,13 @@ static int coroutine_fn write_super(const NewArray *a, unsigned slot)
     fill_super(a, slot, super);
     trace_opus_raid_create_member(m->name, slot, a->data_offset,
                                   m->data_bytes);
+    if (a->has_journal) {
+        int ret = write_extension(a, slot, super);
+
+        if (ret < 0) {
+            return ret;
+        }
+    }
     return opus_new_member_write_super(m, super);
 }
 
@@ -498,6 +576,9 @@ int coroutine_fn GRAPH_UNLOCKED opus_co_create(BlockdevCreateOptions *options,
     a->has_ppl = a->opts->has_consistency_policy &&
                  a->opts->consistency_policy ==
                  OPUS_RAID_CONSISTENCY_POLICY_PPL;
+    a->has_journal = a->opts->has_consistency_policy &&
+                     a->opts->consistency_policy ==
+                     OPUS_RAID_CONSISTENCY_POLICY_JOURNAL;
     a->ctime = g_get_real_time() / G_USEC_PER_SEC;
     ret = create_array(a, errp);
     for (unsigned i = 0; i < a->nr; i++) {

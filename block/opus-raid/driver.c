@@ -27,6 +27,7 @@
 #include "info.h"
 #include "io.h"
 #include "job.h"
+#include "journal.h"
 #include "member.h"
 #include "permissions.h"
 #include "ppl.h"
@@ -129,10 +130,12 @@ static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
     int ret = 0;
 
     if (qatomic_read(&s->resync_done) != UINT64_MAX || s->forced) {
-        failed_slots = opus_ppl_invalidate(s, slots);
+        failed_slots = s->ppl ? opus_ppl_invalidate(s, slots)
+                              : opus_journal_invalidate(s, slots);
     } else {
         ret = opus_array_logs_replayed(s);
-        failed_slots = opus_ppl_start(s, slots);
+        failed_slots = s->ppl ? opus_ppl_start(s, slots)
+                              : opus_journal_start(s, slots);
     }
     RAID_MASK_FOREACH(slot, failed_slots) {
         if (opus_array_fail_member(s, slot, "log write", -EIO) < 0) {
@@ -154,13 +157,14 @@ static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
                                                       void *opaque,
                                                       Error **errp)
 {
-    int ret = s->ppl ? opus_ppl_replay(s, errp) : 0;
+    int ret = s->ppl ? opus_ppl_replay(s, errp) :
+              s->journal ? opus_journal_replay(s, errp) : 0;
 
     if (ret < 0) {
         return ret;
     }
     ret = opus_array_start_writing(s);
-    if (ret == 0 && s->ppl) {
+    if (ret == 0 && (s->ppl || s->journal)) {
         ret = start_logs(s);
     }
     if (ret < 0) {
@@ -312,6 +316,7 @@ static void free_array(OpusRaid *s)
     bdrv_graph_wrunlock();
     opus_bitmap_free(s->bitmap);
     opus_ppl_free(s->ppl);
+    opus_journal_free(s->journal);
     qemu_mutex_destroy(&s->state_lock);
     g_free(s->members);
     g_free(s->want_uuid);
@@ -414,6 +419,7 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
     }
     opus_bitmap_free(probe->bitmap);
     opus_ppl_free(probe->ppl);
+    opus_journal_free(probe->journal);
     for (unsigned i = 0; i < s->nr_members; i++) {
         opus_bad_log_close(&members[i]);
     }

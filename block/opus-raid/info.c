@@ -140,6 +140,8 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
         info->bitmap = bitmap_info(s);
     } else if (s->ppl) {
         info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_PPL;
+    } else if (s->journal) {
+        info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_JOURNAL;
     }
     info->has_resync = s->resync_offset != MD_RESYNC_DONE;
     info->resync = MIN(qatomic_read(&s->resync_done), opus_resync_bytes(s));

@@ -17,6 +17,7 @@
 #include "qemu/lockable.h"
 #include "qemu/uuid.h"
 #include <linux/raid/md_p.h>
+#include "util/raid/extension.h"
 #include "util/raid/recover.h"
 #include "array.h"
 #include "bad-blocks.h"
@@ -36,7 +37,8 @@
 
 /* What else lies between superblock and data, and how long is not told. */
 #define FEATURES_IN_ROOM    (MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_PPL | \
-                             MD_FEATURE_MULTIPLE_PPLS)
+                             MD_FEATURE_MULTIPLE_PPLS | \
+                             RAID_FEATURE_EXTENSION)
 
 bool opus_member_can_return(OpusRaid *s, const MdSuper *super)
 {
@@ -132,7 +134,8 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
     }
     *super = model->super;
     super->feature_map = s->bitmap ? MD_FEATURE_BITMAP_OFFSET :
-                         s->ppl ? MD_FEATURE_MULTIPLE_PPLS : 0;
+                         s->ppl ? MD_FEATURE_MULTIPLE_PPLS :
+                         s->journal ? RAID_FEATURE_EXTENSION : 0;
     super->recovery_offset = 0;
     super->cnt_corrected_read = 0;
     super->devflags = 0;

@@ -13,7 +13,7 @@
  *         rebuild, resync         a step of a job; pass: many units of it
  *           verify                redundancy of one stripe or chunk
  *           stripe, mirror        one stripe or chunk of it
- *             ppl                 logs of RAID5
+ *             ppl, journal        logs of RAID5; of RAID5 and RAID6
  *             array               states, members that fail, dirty and clean
  *               metadata, bitmap  superblocks and bitmaps on the members
  *                 member          I/O to one child
@@ -82,6 +82,7 @@ typedef struct OpusMember {
 } OpusMember;
 
 typedef struct OpusBitmap OpusBitmap;
+typedef struct OpusJournal OpusJournal;
 typedef struct OpusPpl OpusPpl;
 
 typedef struct OpusRaid {
@@ -150,6 +151,7 @@ typedef struct OpusRaid {
     /* Change only while no request is in flight. NULL: it keeps none. */
     OpusBitmap *bitmap;
     OpusPpl *ppl;
+    OpusJournal *journal;
 
     /*
      * meta_lock is held across superblock writes; state_lock is for those who

@@ -17,6 +17,7 @@
 #include "qemu/osdep.h"
 #include "array.h"
 #include "bitmap.h"
+#include "journal.h"
 #include "mirror.h"
 #include "pass.h"
 #include "ppl.h"
@@ -151,6 +152,10 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s)
     /* Once it is in sync its log counts; so writes are logged before. */
     if (opus_ppl_is_active(s) && opus_ppl_start(s, RAID_BIT(slot)) &&
         opus_array_fail_member(s, slot, "log write", -EIO) < 0) {
+        return -EIO;
+    }
+    if (opus_journal_is_active(s) && opus_journal_start(s, RAID_BIT(slot)) &&
+        opus_array_fail_member(s, slot, "journal write", -EIO) < 0) {
         return -EIO;
     }
     return opus_array_rebuild_finish(s);

@@ -14,6 +14,7 @@
 #include "qemu/error-report.h"
 #include "qemu/memalign.h"
 #include "bitmap.h"
+#include "journal.h"
 #include "member.h"
 #include "ppl.h"
 #include "recovery.h"
@@ -262,10 +263,39 @@ read_logs(OpusRaid *s, const RaidAssembly *a, RaidFindings *found)
     return ppl;
 }
 
+static OpusJournal *coroutine_fn GRAPH_RDLOCK
+read_journals(OpusRaid *s, const RaidAssembly *a, RaidFindings *found,
+              Error **errp)
+{
+    OpusMember *members[RAID_MAX_MEMBERS] = { NULL };
+    bool dirty = a->resync_offset != MD_RESYNC_DONE;
+    OpusJournal *j;
+
+    for (unsigned slot = 0; slot < a->geom.nr_slots; slot++) {
+        if (a->slots[slot] >= 0) {
+            members[slot] = &s->members[a->slots[slot]];
+        }
+    }
+    j = opus_journal_scan(members, &a->geom, dirty, errp);
+    if (!j) {
+        return NULL;
+    }
+    for (unsigned slot = 0; slot < a->geom.nr_slots && dirty; slot++) {
+        if (members[slot] && !(j->valid_slots & RAID_BIT(slot))) {
+            warn_report("opus-raid node '%s': the stripe journal of member "
+                        "'%s' is not valid", bdrv_get_node_name(s->bs),
+                        opus_member_name(members[slot]));
+        }
+    }
+    found->logs = j->valid_slots;
+    found->logs_filled = j->found.nr_entries ? j->found_slots : 0;
+    return j;
+}
+
 int coroutine_fn GRAPH_RDLOCK
 opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
              RaidRecoverPlan *plan, OpusBitmap **bitmap, OpusPpl **ppl,
-             Error **errp)
+             OpusJournal **journal, Error **errp)
 {
     const MdSuper *fresh = &s->members[a->freshest].super;
     RaidFindings found = {
@@ -281,6 +311,7 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
 
     *bitmap = NULL;
     *ppl = NULL;
+    *journal = NULL;
     if (!check_same_intent(s, a)) {
         return -EINVAL;
     }
@@ -294,6 +325,13 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
     }
     if (found.intent == RAID_INTENT_PPL) {
         *ppl = read_logs(s, a, &found);
+    }
+    if (found.intent == RAID_INTENT_JOURNAL) {
+        *journal = read_journals(s, a, &found, errp);
+        if (!*journal) {
+            a->refusal = RAID_REFUSE_NONE;
+            return -EINVAL;
+        }
     }
     if (!raid_recover(a, &found, plan)) {
         a->refusal = plan->refusal;
@@ -309,6 +347,9 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
         RAID_MASK_FOREACH(slot, plan->replay_slots) {
             (*ppl)->logs[slot].replay = true;
         }
+    }
+    if (*journal) {
+        (*journal)->replay = plan->replay_slots;
     }
     qemu_vfree(r.merged);
     return ret;

@@ -15,6 +15,7 @@
  * @plan:   filled when 0 is returned or @a is refused
  * @bitmap: the array's bitmap, or NULL when it keeps none; the caller frees it
  * @ppl:    likewise its partial parity logs
+ * @journal: likewise its stripe journal
  *
  * Reads what members in sync keep besides their superblocks, and writes
  * nothing. Returns 0, or -EINVAL with a->refusal, or another negative errno
@@ -23,6 +24,6 @@
 int coroutine_fn GRAPH_RDLOCK
 opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
              RaidRecoverPlan *plan, OpusBitmap **bitmap, OpusPpl **ppl,
-             Error **errp);
+             OpusJournal **journal, Error **errp);
 
 #endif /* BLOCK_OPUS_RAID_RECOVERY_H */

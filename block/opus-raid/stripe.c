@@ -20,6 +20,7 @@
 #include "array.h"
 #include "bad-blocks.h"
 #include "columns.h"
+#include "journal.h"
 #include "member.h"
 #include "parallel.h"
 #include "ppl.h"
@@ -356,6 +357,30 @@ log_and_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
     return ret;
 }
 
+/* So is the journal, whatever is written. */
+static int coroutine_fn GRAPH_RDLOCK
+journal_and_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
+{
+    OPUS_UNINITIALIZED OpusJournalRequest req;
+    int ret = opus_journal_log(s, &req, c);
+
+    if (ret == 0) {
+        ret = write_members(s, c, flags);
+        opus_journal_done(s, &req);
+    }
+    return ret;
+}
+
+static int coroutine_fn GRAPH_RDLOCK
+log_or_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
+{
+    if (c->extra) {
+        return log_and_write(s, c, flags);
+    }
+    return opus_journal_is_active(s) ? journal_and_write(s, c, flags)
+                                     : write_members(s, c, flags);
+}
+
 static void count_write(OpusRaid *s, const RaidPlan *plan,
                         RaidMask missing_slots)
 {
@@ -454,7 +479,7 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     }
     if (ret == 0) {
         opus_columns_write(&c, range->start, qiov, qiov_offset);
-        ret = ppl ? log_and_write(s, &c, flags) : write_members(s, &c, flags);
+        ret = log_or_write(s, &c, flags);
         count_write(s, &plan, missing_slots);
     }
     opus_columns_free(&c);
@@ -474,12 +499,11 @@ write_range(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     return ret;
 }
 
-/* What is not a whole stripe must fit a unit of the log. */
 static int coroutine_fn GRAPH_RDLOCK
 write_in_pieces(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
-                size_t qiov_offset, BdrvRequestFlags flags)
+                size_t qiov_offset, BdrvRequestFlags flags,
+                uint64_t max_bytes)
 {
-    uint64_t max_bytes = opus_ppl_max_write(s);
     RaidStripeRange piece = *range;
     int ret = 0;
 
@@ -492,18 +516,31 @@ write_in_pieces(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     return ret;
 }
 
+/* What is logged must fit a unit; a whole stripe has no partial parity. */
+static uint64_t max_write(OpusRaid *s, const RaidStripeRange *range)
+{
+    if (opus_ppl_is_active(s) &&
+        range->end - range->start < raid_stripe_bytes(&s->geom)) {
+        return opus_ppl_max_write(s);
+    }
+    return opus_journal_is_active(s) ?
+           raid_journal_max_write(&s->geom, s->journal->half_bytes) :
+           UINT64_MAX;
+}
+
 int coroutine_fn GRAPH_RDLOCK
 opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
                   QEMUIOVector *qiov, size_t qiov_offset,
                   BdrvRequestFlags flags)
 {
+    uint64_t max_bytes;
     OpusStripeLock lock;
     int ret;
 
     opus_stripe_lock(&s->stripe_locks, range->stripe, &lock);
-    if (opus_ppl_is_active(s) &&
-        range->end - range->start < raid_stripe_bytes(&s->geom)) {
-        ret = write_in_pieces(s, range, qiov, qiov_offset, flags);
+    max_bytes = max_write(s, range);
+    if (range->end - range->start > max_bytes) {
+        ret = write_in_pieces(s, range, qiov, qiov_offset, flags, max_bytes);
     } else {
         ret = write_range(s, range, qiov, qiov_offset, flags);
     }

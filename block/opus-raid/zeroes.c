@@ -18,6 +18,7 @@
 #include "array.h"
 #include "intent.h"
 #include "io.h"
+#include "journal.h"
 #include "member.h"
 #include "mirror.h"
 #include "parallel.h"
@@ -79,6 +80,7 @@ zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
     OPUS_UNINITIALIZED OpusStripeLock locks[ZERO_BATCH];
     OPUS_UNINITIALIZED ZeroRun run;
     OpusPplRequest ppl = { .nr = 0 };
+    OPUS_UNINITIALIZED OpusJournalRequest journal;
     int ret = 0;
 
     for (unsigned i = 0; i < nr; i++) {
@@ -86,6 +88,10 @@ zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
     }
     if (nr == 1 && opus_ppl_is_active(s)) {
         ret = opus_ppl_log_stripe(s, &ppl, stripe);
+    }
+    journal.nr = 0;
+    if (opus_journal_is_active(s)) {
+        ret = opus_journal_log_zeroes(s, &journal, stripe, nr);
     }
     trace_opus_raid_zero(s->bs, stripe, nr, flags);
     run.member_off = raid_stripe_member_off(&s->geom, stripe);
@@ -107,6 +113,9 @@ zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
         }
     }
     opus_ppl_done(s, &ppl);
+    if (journal.nr) {
+        opus_journal_done(s, &journal);
+    }
     for (unsigned i = 0; i < nr; i++) {
         opus_stripe_unlock(&s->stripe_locks, &locks[i]);
         opus_count(&s->stats, OPUS_COUNT_ZEROED);

@@ -11,6 +11,7 @@
 
 #include "assemble-rules.h"
 #include "super-set.h"
+#include "util/raid/extension.h"
 
 #define ALL     (~0u)
 #define STRICT  RAID_POLICY_STRICT
@@ -243,6 +244,9 @@ static void test_unknown_feature(void)
             ~(uint32_t)MD_FEATURE_RAID0_LAYOUT) {
             continue;
         }
+        if (feature == RAID_FEATURE_EXTENSION) {
+            continue;
+        }
         super_set_make(set, 5, 4);
         set->supers[1].feature_map = feature | MD_FEATURE_JOURNAL;
         assert_always_refused(RAID_REFUSE_UNKNOWN_FEATURE, 1, -1);
@@ -252,6 +256,12 @@ static void test_unknown_feature(void)
     set->supers[1].feature_map = MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS;
     assert_always_refused(RAID_REFUSE_UNKNOWN_FEATURE, 1, -1);
     set->supers[1].feature_map = MD_FEATURE_PPL | MD_FEATURE_BITMAP_OFFSET;
+    assert_always_refused(RAID_REFUSE_UNKNOWN_FEATURE, 1, -1);
+    set->supers[1].feature_map = RAID_FEATURE_EXTENSION |
+                                 MD_FEATURE_BITMAP_OFFSET;
+    assert_always_refused(RAID_REFUSE_UNKNOWN_FEATURE, 1, -1);
+    super_set_make(set, 10, 4);
+    set->supers[1].feature_map = RAID_FEATURE_EXTENSION;
     assert_always_refused(RAID_REFUSE_UNKNOWN_FEATURE, 1, -1);
 }
 

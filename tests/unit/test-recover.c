@@ -10,6 +10,7 @@
 #include <linux/raid/md_p.h>
 
 #include "super-set.h"
+#include "util/raid/extension.h"
 #include "util/raid/recover.h"
 
 #define SLOTS   4
@@ -277,6 +278,51 @@ static void test_after_assemble(void)
     g_free(c);
 }
 
+/* A unit is on one member more than parity makes up for, or on all. */
+static void test_journal(void)
+{
+    static const struct {
+        RaidLevel level;
+        RaidMask missing, logs, filled;
+        bool ok;
+        RaidRecovery what;
+    } cases[] = {
+        { RAID_LEVEL_6, 0, 15, 7, true, RAID_RECOVERY_REPLAY },
+        { RAID_LEVEL_6, 0, 15, 0, true, RAID_RECOVERY_NOTHING },
+        { RAID_LEVEL_6, 0, 3, 1, true, RAID_RECOVERY_REPLAY },
+        { RAID_LEVEL_6, 0, 1, 1, true, RAID_RECOVERY_RESYNC },
+        { RAID_LEVEL_6, 1, 14, 4, true, RAID_RECOVERY_REPLAY },
+        { RAID_LEVEL_6, 1, 6, 4, true, RAID_RECOVERY_REPLAY },
+        { RAID_LEVEL_6, 1, 4, 4, false, RAID_RECOVERY_REFUSE },
+        { RAID_LEVEL_6, 3, 12, 0, true, RAID_RECOVERY_NOTHING },
+        { RAID_LEVEL_6, 3, 8, 8, false, RAID_RECOVERY_REFUSE },
+        { RAID_LEVEL_5, 0, 7, 1, true, RAID_RECOVERY_REPLAY },
+        { RAID_LEVEL_5, 0, 3, 1, true, RAID_RECOVERY_RESYNC },
+        { RAID_LEVEL_5, 2, 13, 1, true, RAID_RECOVERY_REPLAY },
+        { RAID_LEVEL_5, 2, 12, 4, false, RAID_RECOVERY_REFUSE },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Case *c = make(cases[i].level, cases[i].missing, 0);
+
+        c->found.intent = RAID_INTENT_JOURNAL;
+        c->found.logs = cases[i].logs;
+        c->found.logs_filled = cases[i].filled;
+        g_assert_cmpint(recover(c), ==, cases[i].ok);
+        g_assert_cmpint(c->plan.what, ==, cases[i].what);
+        /* A resync that was not over is no matter of a journal. */
+        c->assembly.resync_offset = 8;
+        g_assert_cmpint(recover(c), ==, !cases[i].missing);
+        /* What is not written can't be replayed. */
+        c->assembly.resync_offset = 0;
+        c->found.read_only = true;
+        g_assert_cmpint(recover(c), ==,
+                        !cases[i].missing ||
+                        (cases[i].ok && !cases[i].filled));
+        g_free(c);
+    }
+}
+
 static void test_decides(void)
 {
     unsigned n = 0;
@@ -299,6 +345,9 @@ static void test_names(void)
     g_assert_cmpint(raid_intent_of(MD_FEATURE_MULTIPLE_PPLS), ==,
                     RAID_INTENT_PPL);
     g_assert_cmpstr(raid_intent_name(RAID_INTENT_PPL), ==, "ppl");
+    g_assert_cmpint(raid_intent_of(RAID_FEATURE_EXTENSION), ==,
+                    RAID_INTENT_JOURNAL);
+    g_assert_cmpstr(raid_intent_name(RAID_INTENT_JOURNAL), ==, "journal");
     g_assert_cmpstr(raid_recovery_name(RAID_RECOVERY_READ_ONLY), ==,
                     "read-only");
 }
@@ -330,10 +379,17 @@ static void check_rules(const Case *c, bool ok)
     g_assert_cmphex(plan->replay_slots & ~found->logs, ==, 0);
     g_assert_cmphex(plan->merge_slots & ~found->bitmaps, ==, 0);
     /* P4: only a log closes the hole, or force. */
-    if (hole && ok && found->intent != RAID_INTENT_PPL) {
+    if (hole && ok && found->intent != RAID_INTENT_PPL &&
+        found->intent != RAID_INTENT_JOURNAL) {
         g_assert_true(plan->forced);
     }
-    if (hole && ok && (present & ~found->logs)) {
+    if (hole && ok && found->intent == RAID_INTENT_PPL &&
+        (present & ~found->logs)) {
+        g_assert_true(plan->forced);
+    }
+    if (hole && ok && found->intent == RAID_INTENT_JOURNAL &&
+        raid_mask_count(ALL & ~(present & found->logs)) >
+        assembly->geom.nr_parity) {
         g_assert_true(plan->forced);
     }
     if (plan->forced) {
@@ -357,7 +413,8 @@ static void check_rules(const Case *c, bool ok)
     /* A dirty complete array without a log is always resynced. */
     if (dirty && !assembly->missing_slots && !found->read_only &&
         assembly->geom.level != RAID_LEVEL_0 &&
-        found->intent != RAID_INTENT_PPL) {
+        found->intent != RAID_INTENT_PPL &&
+        found->intent != RAID_INTENT_JOURNAL) {
         g_assert_cmpint(plan->what, ==, RAID_RECOVERY_RESYNC);
     }
     if (ok && plan->what != RAID_RECOVERY_READ_ONLY) {
@@ -386,19 +443,19 @@ static void test_rules(void)
     unsigned nr = 0;
 
     for (RaidLevel level = 0; level < RAID_LEVEL__MAX; level++) {
-        for (unsigned i = 0; i < 2 * 3 * 3 * 2 * 2; i++) {
+        for (unsigned i = 0; i < 2 * 3 * 4 * 2 * 2; i++) {
             Case *c = make(level, i % 2 && level != RAID_LEVEL_0,
                            offsets[i / 2 % 3]);
 
-            c->found.intent = i / 6 % 3;
-            c->found.policy = i / 18 % 2 ? RAID_POLICY_FORCE
+            c->found.intent = i / 6 % 4;
+            c->found.policy = i / 24 % 2 ? RAID_POLICY_FORCE
                                          : RAID_POLICY_DEGRADED;
-            c->found.read_only = i / 36 % 2;
+            c->found.read_only = i / 48 % 2;
             try_findings(c, &nr);
             g_free(c);
         }
     }
-    g_assert_cmpuint(nr, ==, RAID_LEVEL__MAX * 72 * 625);
+    g_assert_cmpuint(nr, ==, RAID_LEVEL__MAX * 96 * 625);
 }
 
 /*
@@ -477,6 +534,7 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/recover/dirty-mirrors", test_dirty_mirrors);
     g_test_add_func("/raid/recover/ppl", test_ppl);
     g_test_add_func("/raid/recover/ppl-degraded", test_ppl_degraded);
+    g_test_add_func("/raid/recover/journal", test_journal);
     g_test_add_func("/raid/recover/after-assemble", test_after_assemble);
     g_test_add_func("/raid/recover/decides", test_decides);
     g_test_add_func("/raid/recover/names", test_names);

@@ -13,6 +13,7 @@
 #include <linux/raid/md_p.h>
 
 #include "candidate.h"
+#include "extension.h"
 
 #define FEATURES_PPL        (MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS)
 
@@ -27,7 +28,12 @@
                              MD_FEATURE_RESHAPE_ACTIVE |    \
                              MD_FEATURE_RESHAPE_BACKWARDS | \
                              MD_FEATURE_NEW_OFFSET |        \
+                             RAID_FEATURE_EXTENSION |       \
                              FEATURES_PPL)
+
+/* What has a place of its own for what is under way, one at a time. */
+#define FEATURES_INTENT     (FEATURES_PPL | MD_FEATURE_BITMAP_OFFSET |   \
+                             MD_FEATURE_JOURNAL)
 
 /*
  * Feature bits that must be understood and are not, or that contradict what
@@ -46,6 +52,12 @@ uint32_t raid_bad_features(const MdSuper *sb)
     }
     if ((map & FEATURES_PPL) && (map & MD_FEATURE_BITMAP_OFFSET)) {
         bad |= map & (FEATURES_PPL | MD_FEATURE_BITMAP_OFFSET);
+    }
+    if (map & RAID_FEATURE_EXTENSION) {
+        bad |= map & FEATURES_INTENT;
+        if (sb->level != 4 && sb->level != 5 && sb->level != 6) {
+            bad |= RAID_FEATURE_EXTENSION;
+        }
     }
     return bad;
 }

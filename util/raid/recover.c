@@ -13,6 +13,7 @@
 #include <linux/types.h>
 #include <linux/raid/md_p.h>
 
+#include "extension.h"
 #include "recover.h"
 
 typedef struct Recovery {
@@ -27,6 +28,9 @@ RaidIntent raid_intent_of(uint32_t feature_map)
     if (feature_map & (MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS)) {
         return RAID_INTENT_PPL;
     }
+    if (feature_map & RAID_FEATURE_EXTENSION) {
+        return RAID_INTENT_JOURNAL;
+    }
     return feature_map & MD_FEATURE_BITMAP_OFFSET ? RAID_INTENT_BITMAP
                                                   : RAID_INTENT_RESYNC;
 }
@@ -37,6 +41,7 @@ const char *raid_intent_name(RaidIntent intent)
         [RAID_INTENT_RESYNC] = "resync",
         [RAID_INTENT_BITMAP] = "bitmap",
         [RAID_INTENT_PPL] = "ppl",
+        [RAID_INTENT_JOURNAL] = "journal",
     };
 
     return names[intent];
@@ -61,11 +66,25 @@ bool raid_recover_decides(RaidRefusal refusal)
            refusal == RAID_REFUSE_BITMAP || refusal == RAID_REFUSE_PPL;
 }
 
+/* Can't the newest unit of a journal have been missed? */
+static bool journal_tells(const Recovery *r)
+{
+    const RaidGeometry *geom = &r->assembly->geom;
+    RaidMask seen = r->present_slots & r->found->logs;
+
+    return seen && geom->nr_slots - raid_mask_count(seen) <= geom->nr_parity;
+}
+
 /* What the logs say is all there is to say about parity. */
 static bool logs_tell(const Recovery *r)
 {
+    if (r->assembly->resync_offset != 0) {
+        return false;
+    }
+    if (r->found->intent == RAID_INTENT_JOURNAL) {
+        return journal_tells(r);
+    }
     return r->found->intent == RAID_INTENT_PPL &&
-           r->assembly->resync_offset == 0 &&
            !(r->present_slots & ~r->found->logs) &&
            (r->found->logs & r->found->logs_used);
 }
@@ -172,7 +191,8 @@ bool raid_recover(const RaidAssembly *assembly, const RaidFindings *found,
     if (found->intent == RAID_INTENT_BITMAP) {
         plan->merge_slots = found->bitmaps & r.present_slots;
     }
-    if (found->intent == RAID_INTENT_PPL) {
+    if (found->intent == RAID_INTENT_PPL ||
+        found->intent == RAID_INTENT_JOURNAL) {
         plan->replay_slots = found->logs & found->logs_filled &
                              r.present_slots;
     }

@@ -16,12 +16,13 @@ typedef enum RaidIntent {
     RAID_INTENT_RESYNC,         /* not at all: after a crash all is redone */
     RAID_INTENT_BITMAP,
     RAID_INTENT_PPL,
+    RAID_INTENT_JOURNAL,
 } RaidIntent;
 
 /* From the feature bits of the freshest superblock. */
 RaidIntent raid_intent_of(uint32_t feature_map);
 
-/* "resync", "bitmap", "ppl": as mdadm and QAPI spell them. */
+/* "resync", "bitmap", "ppl", "journal": as mdadm and QAPI spell them. */
 const char *raid_intent_name(RaidIntent intent);
 
 /* What was found besides the superblocks; all masks are sets of slots. */
@@ -33,6 +34,10 @@ typedef struct RaidFindings {
     RaidMask logs;              /* that are valid: scan.found, md_ppl_check() */
     RaidMask logs_used;         /* of those: md_ppl_scan_used() */
     RaidMask logs_filled;       /* of those: the newest unit has entries */
+    /*
+     * With a journal: @logs have a valid unit, @logs_filled the newest of all,
+     * if that has entries; @logs_used means nothing.
+     */
 } RaidFindings;
 
 typedef enum RaidRecovery {
@@ -84,9 +89,11 @@ bool raid_recover_decides(RaidRefusal refusal);
  *   is no resync; then every bit is set, so that the member can't come back by
  *   bitmap.
  * - Dirty, parity, a member missing: only a log makes it safe (P4). Every log
- *   of the members that are there must be valid, and one of them used. All
- *   else is refused as DIRTY_DEGRADED; FORCE starts it, and replays what can
- *   be replayed. Nothing can be resynced.
+ *   of the members that are there must be valid, and one of them used. Of a
+ *   journal each unit is on one member more than parity makes up for, or on
+ *   all: so no more members than that may be missing or have a journal that is
+ *   not valid. All else is refused as DIRTY_DEGRADED; FORCE starts it, and
+ *   replays what can be replayed. Nothing can be resynced.
  * - Dirty: the log is replayed if all logs are valid and one was used; the
  *   bitmap tells what to resync if there is a current one; or all is resynced
  *   from the superblock's resync offset on.
