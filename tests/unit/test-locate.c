@@ -70,12 +70,12 @@ static void damage(Stripe *s, unsigned column, unsigned first, unsigned nr)
 
 static void repair(Stripe *s, int column)
 {
-    if (column < s->nr_data) {
+    if (column < (int)s->nr_data) {
         raid_locate_repair(BYTES, s->columns[column], s->columns[s->nr_data],
                            s->want_p);
     } else {
         memcpy(s->columns[column],
-               column == s->nr_data ? s->want_p : s->want_q, BYTES);
+               column == (int)s->nr_data ? s->want_p : s->want_q, BYTES);
     }
 }
 
@@ -143,8 +143,10 @@ static void test_every_difference(void)
                     }
                 }
                 if (!dp || !dq) {
-                    column = dp ? nr_data : dq ? nr_data + 1
-                                               : RAID_LOCATE_CLEAN;
+                    column = RAID_LOCATE_CLEAN;
+                    if (dp || dq) {
+                        column = dp ? nr_data : nr_data + 1;
+                    }
                 }
                 g_assert_cmpint(raid_locate(nr_data, 1, &p, &q, &zero, &zero),
                                 ==, column);
