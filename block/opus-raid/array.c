@@ -513,6 +513,9 @@ static int coroutine_fn GRAPH_RDLOCK flush_for_super(OpusRaid *s)
         array_update(s, failed_slots, "flush", -EIO);
         return -EIO;
     }
+    if (s->bitmap && s->state == RAID_ARRAY_RESYNC_PENDING) {
+        opus_bitmap_resynced(s, done);
+    }
     if (s->resync_offset != MD_RESYNC_DONE && done != UINT64_MAX) {
         QEMU_LOCK_GUARD(&s->state_lock);
         s->resync_offset = done / RAID_SECTOR_BYTES;
@@ -555,6 +558,10 @@ int coroutine_fn GRAPH_RDLOCK opus_array_resync_finish(OpusRaid *s)
         s->resync_offset = MD_RESYNC_DONE;
         raid_array_state_set(&s->state,
             raid_array_state_of(&s->geom, lost_slots(s), true, s->forced));
+    }
+    if (s->bitmap) {
+        opus_bitmap_resynced(s, UINT64_MAX);
+        arm_idle_timer(s);
     }
     qatomic_set(&s->resync_done, UINT64_MAX);
     ret = array_commit(s, &failed_slots);

@@ -257,6 +257,28 @@ opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots)
     return failed_slots;
 }
 
+bool opus_bitmap_next_needed(OpusRaid *s, uint64_t from, uint64_t *start,
+                             uint64_t *end)
+{
+    QEMU_LOCK_GUARD(&s->bitmap->lock);
+    if (!md_bitmap_next_range(&s->bitmap->bits, from / RAID_SECTOR_BYTES,
+                              MD_BITMAP_NEEDED, start, end)) {
+        return false;
+    }
+    *start = MAX(from, *start * RAID_SECTOR_BYTES);
+    *end *= RAID_SECTOR_BYTES;
+    return true;
+}
+
+void opus_bitmap_resynced(OpusRaid *s, uint64_t end)
+{
+    MdBitmap *bits = &s->bitmap->bits;
+
+    QEMU_LOCK_GUARD(&s->bitmap->lock);
+    md_bitmap_resynced(bits, 0, MIN(end / RAID_SECTOR_BYTES,
+                                    bits->sync_sectors));
+}
+
 bool opus_bitmap_names(OpusRaid *s, uint64_t start, uint64_t end)
 {
     uint64_t next, next_end;

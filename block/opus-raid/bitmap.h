@@ -80,6 +80,17 @@ bool opus_bitmap_sweep_begin(OpusRaid *s, bool degraded);
 RaidMask coroutine_fn GRAPH_RDLOCK
 opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots);
 
+/**
+ * opus_bitmap_next_needed: the next range that must be resynced
+ * @from:        bytes of what the bits cover
+ * @start, @end: bytes; whole sectors, from <= start < end
+ */
+bool opus_bitmap_next_needed(OpusRaid *s, uint64_t from, uint64_t *start,
+                             uint64_t *end);
+
+/* Redundancy is right, durably, before @end bytes of what the bits cover. */
+void opus_bitmap_resynced(OpusRaid *s, uint64_t end);
+
 /* Is a bit set in this range of what the bits cover? start < end, sectors. */
 bool opus_bitmap_names(OpusRaid *s, uint64_t start, uint64_t end);
 

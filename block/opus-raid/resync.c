@@ -12,6 +12,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "bitmap.h"
 #include "pass.h"
 #include "resync.h"
 #include "trace.h"
@@ -25,8 +26,17 @@ uint64_t opus_resync_bytes(const OpusRaid *s)
 bool opus_resync_next(OpusRaid *s, uint64_t from, uint64_t *start,
                       uint64_t *end)
 {
+    uint64_t all = opus_resync_bytes(s);
+
     *start = from;
-    *end = opus_resync_bytes(s);
+    *end = all;
+    if (s->bitmap && from < all) {
+        if (!opus_bitmap_next_needed(s, from, start, end)) {
+            return false;
+        }
+        *start = MAX(from, QEMU_ALIGN_DOWN(*start, s->geom.chunk_bytes));
+        *end = MIN(all, QEMU_ALIGN_UP(*end, s->geom.chunk_bytes));
+    }
     return *start < *end;
 }
 
@@ -73,6 +83,8 @@ int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s, OpusPace *pace,
     if (!opus_resync_next(s, before, &start, &end)) {
         return 0;
     }
+    /* What is left out is right: those who write there need not know. */
+    qatomic_store_release(&s->resync_done, start);
     end = MIN(end, start + opus_pace_budget(pace));
     r = (ResyncPass) {
         .pass = {
