@@ -13,7 +13,7 @@
 #include "bitmap.h"
 #include "intent.h"
 
-/* Until the bits of a write are durable, failing members that don't take them. */
+/* Until a write's bits are durable, failing members that do not take them. */
 static int coroutine_fn GRAPH_RDLOCK
 await_bits(OpusRaid *s, uint64_t array_off, uint64_t bytes)
 {
