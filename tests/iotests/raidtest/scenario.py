@@ -5,6 +5,7 @@ Every scenario prints its title, so that one that did not run is missed. One
 that fails does not keep the others from running.
 """
 
+import os
 import sys
 import traceback
 
@@ -26,14 +27,20 @@ _scenarios = []
 
 
 def run_all():
-    """Run this test's scenarios in the order they are written."""
+    """Run this test's scenarios in the order they are written.
+
+    For work on one of them: OPUS_RAID_SCENARIO is a part of its title.
+    """
     iotests.script_main(_run_all, supported_fmts=['raw'],
                         supported_protocols=['file'],
                         supported_platforms=['linux'])
 
 
 def _run_all():
+    only = os.environ.get('OPUS_RAID_SCENARIO', '')
     for title, function in _scenarios:
+        if only not in title:
+            continue
         log(f'=== {title} ===')
         try:
             function()
