@@ -6,6 +6,7 @@ Must not know: how requests or failures are made.
 """
 
 import os
+import time
 
 import load
 from chaos import NODE, Chaos
@@ -15,6 +16,7 @@ from oracle import Oracle, Wrong
 from raidtest.nbd import Client
 
 MOST_RUNS = 14
+LOCKS_S = 20
 
 # How a run ends.
 KILL = 'killed under load'
@@ -63,8 +65,17 @@ class Life:
         return self.daemon
 
     def _add(self, node):
-        self.daemon.cmd('blockdev-add', **node)
-        return node['node-name']
+        """The kernel may give up the files of a killed daemon a bit later."""
+        deadline = time.monotonic() + LOCKS_S
+        while True:
+            try:
+                self.daemon.cmd('blockdev-add', **node)
+                return node['node-name']
+            except Refused as error:
+                if 'Failed to get "write" lock' not in str(error) or \
+                        time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def _connect(self, export):
         try:
