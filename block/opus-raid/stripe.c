@@ -2,16 +2,14 @@
 /*
  * Stripe: carry out plans on one stripe of a parity array
  *
- * Owns: the order of steps: lock, plan, read, compute, write, failures.
+ * Owns: the order of steps: lock, plan, read, compute, write.
  * Must not know: how requests are cut, what superblocks look like.
  * Threads: any; the stripe lock keeps writers of a stripe apart (I10).
- * Invariants: I5, I10, I11.
+ * Invariants: I10, I11.
  *
  * A read that fails, or that would be of a place which is recorded as bad,
  * makes its member unreadable for this request, and a new plan is made without
- * it. A write that fails is none of the plan's business:
- * the other members hold what the failed one should hold, so it is enough to
- * record the failure before the request ends.
+ * it.
  */
 
 #include "qemu/osdep.h"
@@ -22,38 +20,13 @@
 #include "columns.h"
 #include "journal.h"
 #include "member.h"
-#include "parallel.h"
 #include "ppl.h"
-#include "read-error.h"
 #include "stripe.h"
+#include "stripe-ops.h"
 #include "trace.h"
 
 /* A chunk is rebuilt in pieces of this size, so that buffers stay small. */
 #define REBUILD_BYTES   (256u * 1024)
-
-/* One read or write of a member. */
-typedef struct StripeOp {
-    OpusMember *m;
-    uint64_t member_off;
-    uint8_t *buf;
-    uint32_t bytes;
-    bool recorded;              /* it was not read, as it is known to be bad */
-    int ret;
-} StripeOp;
-
-/* All that go on at the same time. */
-typedef struct StripeOps {
-    OpusRaid *s;
-    BdrvRequestFlags flags;
-    unsigned nr;
-    StripeOp ops[RAID_MAX_MEMBERS * RAID_PLAN_MAX_BANDS];
-} StripeOps;
-
-/* Members in use that can't be read where a request needs them. */
-typedef struct Unreadable {
-    RaidMask slots;
-    bool recorded;              /* one is so by its bad-block log */
-} Unreadable;
 
 /* With the stripe's lock held. */
 static RaidMask missing_in_stripe(OpusRaid *s, uint64_t stripe)
@@ -65,175 +38,6 @@ static bool trusted_in_stripe(OpusRaid *s, uint64_t stripe)
 {
     return opus_redundancy_trusted(s, raid_stripe_member_off(&s->geom,
                                                              stripe));
-}
-
-static void coroutine_fn GRAPH_RDLOCK read_task(void *opaque, unsigned i)
-{
-    StripeOps *ops = opaque;
-    StripeOp *op = &ops->ops[i];
-    int64_t off = opus_member_data(op->m, op->member_off);
-
-    op->recorded = opus_member_is_bad(op->m, off, op->bytes);
-    op->ret = op->recorded ? -EIO : opus_member_pread(op->m, off, op->buf,
-                                                      op->bytes);
-}
-
-static void coroutine_fn GRAPH_RDLOCK write_task(void *opaque, unsigned i)
-{
-    StripeOps *ops = opaque;
-    StripeOp *op = &ops->ops[i];
-
-    op->ret = opus_member_pwrite(op->m,
-                                 opus_member_data(op->m, op->member_off),
-                                 op->buf, op->bytes, ops->flags);
-}
-
-/*
- * Collect the reads or the writes of a plan. Bands that follow each other on
- * a member and in memory are one operation.
- */
-static void collect_ops(OpusRaid *s, const OpusColumns *c, bool writes,
-                        StripeOps *ops)
-{
-    const RaidPlan *plan = c->plan;
-    uint64_t base = raid_stripe_member_off(&s->geom, plan->stripe);
-
-    ops->s = s;
-    ops->flags = 0;
-    ops->nr = 0;
-    RAID_MASK_FOREACH(role, c->used) {
-        unsigned slot = raid_stripe_slot(&s->geom, plan->stripe, role);
-        StripeOp *last = NULL;
-
-        for (unsigned i = 0; i < plan->nr_bands; i++) {
-            const RaidBand *band = &plan->bands[i];
-            uint8_t *buf;
-
-            if (!((writes ? band->write : band->read) & RAID_BIT(role))) {
-                continue;
-            }
-            buf = writes ? opus_column(c, role, i)
-                         : opus_column_read_to(c, role, i);
-            if (last && last->buf + last->bytes == buf &&
-                last->member_off + last->bytes == base + band->lo) {
-                last->bytes += band->hi - band->lo;
-                continue;
-            }
-            last = &ops->ops[ops->nr++];
-            *last = (StripeOp) {
-                .m = s->slots[slot],
-                .member_off = base + band->lo,
-                .buf = buf,
-                .bytes = band->hi - band->lo,
-            };
-        }
-    }
-}
-
-static void coroutine_fn GRAPH_RDLOCK run_ops(StripeOps *ops,
-                                              OpusParallelFn *fn)
-{
-    if (ops->nr) {
-        opus_parallel(fn, ops, ops->nr, ops->nr);
-    }
-}
-
-/*
- * Carry out the reads of a plan. Returns 0, or -EAGAIN when a new plan is
- * needed: the members that could not be read are added to @unreadable.
- */
-static int coroutine_fn GRAPH_RDLOCK
-read_members(OpusRaid *s, const OpusColumns *c, Unreadable *unreadable)
-{
-    OPUS_UNINITIALIZED StripeOps ops;
-    int ret = 0;
-
-    collect_ops(s, c, false, &ops);
-    run_ops(&ops, read_task);
-    for (unsigned i = 0; i < ops.nr; i++) {
-        unsigned slot = ops.ops[i].m->slot;
-
-        if (ops.ops[i].ret == 0) {
-            continue;
-        }
-        unreadable->slots |= RAID_BIT(slot);
-        if (ops.ops[i].recorded) {
-            unreadable->recorded = true;
-        } else {
-            ret = opus_array_read_failed(s, slot, ops.ops[i].ret);
-            if (ret < 0) {
-                return ret;
-            }
-        }
-        ret = -EAGAIN;
-    }
-    return ret;
-}
-
-/* Carry out the writes of a plan. Returns 0, or -EIO: the array failed. */
-static int coroutine_fn GRAPH_RDLOCK
-write_members(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
-{
-    OPUS_UNINITIALIZED StripeOps ops;
-    int ret = 0;
-
-    collect_ops(s, c, true, &ops);
-    ops.flags = flags;
-    run_ops(&ops, write_task);
-    for (unsigned i = 0; i < ops.nr; i++) {
-        if (ops.ops[i].ret < 0 && !OPUS_SABOTAGED(WRITE_ERROR_IGNORED) &&
-            opus_array_fail_member(s, ops.ops[i].m->slot, "write",
-                                   ops.ops[i].ret) < 0) {
-            ret = -EIO;
-        }
-    }
-    return ret;
-}
-
-/*
- * Give members back what they could not read. Each is still in use, and takes
- * it or is failed.
- */
-static int coroutine_fn GRAPH_RDLOCK
-rewrite_members(OpusRaid *s, const OpusColumns *c, RaidMask slots)
-{
-    const RaidPlan *plan = c->plan;
-    int ret = 0;
-
-    for (unsigned i = 0; i < plan->nr_bands; i++) {
-        const RaidBand *band = &plan->bands[i];
-
-        RAID_MASK_FOREACH(role, band->recover) {
-            unsigned slot = raid_stripe_slot(&s->geom, plan->stripe, role);
-            OpusMember *m = s->slots[slot];
-            bool recorded;
-            int64_t off;
-            int err;
-
-            if (!(slots & RAID_BIT(slot))) {
-                continue;
-            }
-            off = opus_member_data(m, raid_stripe_member_off(&s->geom,
-                                                             plan->stripe) +
-                                      band->lo);
-            recorded = opus_member_is_bad(m, off, band->hi - band->lo);
-            err = opus_member_pwrite(m, off, opus_column(c, role, i),
-                                     band->hi - band->lo, 0);
-            if (recorded) {
-                continue;       /* no news, and it may well stay bad */
-            }
-            if (err == 0) {
-                qatomic_inc(&m->corrected_reads);
-            } else if (opus_array_fail_member(s, slot, "rewrite", err) < 0) {
-                ret = -EIO;
-            }
-            qapi_event_send_opus_raid_read_error(bdrv_get_node_name(s->bs),
-                                                 opus_member_name(m), slot,
-                                                 off, band->hi - band->lo,
-                                                 err == 0);
-        }
-    }
-    return ret;
 }
 
 /* Hand the data that was asked for to the guest. */
@@ -259,7 +63,7 @@ static void give_out(const OpusColumns *c, uint64_t start, QEMUIOVector *qiov,
  */
 static int coroutine_fn GRAPH_RDLOCK
 try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
-         size_t qiov_offset, Unreadable *unreadable)
+         size_t qiov_offset, OpusUnreadable *unreadable)
 {
     RaidMask missing_slots = missing_in_stripe(s, range->stripe);
     OPUS_UNINITIALIZED OpusColumns c;
@@ -279,14 +83,14 @@ try_read(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     if (ret < 0) {
         return ret;
     }
-    ret = read_members(s, &c, unreadable);
+    ret = opus_stripe_read_members(s, &c, unreadable);
     if (ret == 0) {
         opus_columns_recover(&c);
         give_out(&c, range->start, qiov, qiov_offset);
         if (unreadable->slots && opus_is_writable(s->bs)) {
-            ret = rewrite_members(s, &c,
-                                  unreadable->slots &
-                                  ~missing_in_stripe(s, range->stripe));
+            ret = opus_stripe_rewrite_members(
+                s, &c, unreadable->slots &
+                       ~missing_in_stripe(s, range->stripe));
         }
     }
     opus_columns_free(&c);
@@ -308,7 +112,7 @@ read_crumbs(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
             .end = MIN(range->end, QEMU_ALIGN_DOWN(start, OPUS_CRUMB_BYTES) +
                                    OPUS_CRUMB_BYTES),
         };
-        Unreadable unreadable = { 0 };
+        OpusUnreadable unreadable = { 0 };
 
         do {
             ret = try_read(s, &crumb, qiov,
@@ -323,7 +127,7 @@ int coroutine_fn GRAPH_RDLOCK
 opus_stripe_read(OpusRaid *s, const RaidStripeRange *range,
                  QEMUIOVector *qiov, size_t qiov_offset, int bad_slot)
 {
-    Unreadable unreadable = {
+    OpusUnreadable unreadable = {
         .slots = bad_slot < 0 ? 0 : RAID_BIT(bad_slot),
     };
     OpusStripeLock lock;
@@ -351,7 +155,7 @@ log_and_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
     int ret = opus_ppl_log(s, &req, c);
 
     if (ret == 0) {
-        ret = write_members(s, c, flags);
+        ret = opus_stripe_write_members(s, c, flags);
         opus_ppl_done(s, &req);
     }
     return ret;
@@ -365,7 +169,7 @@ journal_and_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
     int ret = opus_journal_log(s, &req, c);
 
     if (ret == 0) {
-        ret = write_members(s, c, flags);
+        ret = opus_stripe_write_members(s, c, flags);
         opus_journal_done(s, &req);
     }
     return ret;
@@ -378,7 +182,7 @@ log_or_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
         return log_and_write(s, c, flags);
     }
     return opus_journal_is_active(s) ? journal_and_write(s, c, flags)
-                                     : write_members(s, c, flags);
+                                     : opus_stripe_write_members(s, c, flags);
 }
 
 static void count_write(OpusRaid *s, const RaidPlan *plan,
@@ -437,8 +241,8 @@ static int coroutine_fn GRAPH_RDLOCK lose_parity(OpusRaid *s,
  * what can't be read and that is too much, one that goes without.
  */
 static bool plan_write(OpusRaid *s, const RaidStripeRange *range,
-                       RaidMask missing_slots, const Unreadable *unreadable,
-                       RaidPlan *plan)
+                       RaidMask missing_slots,
+                       const OpusUnreadable *unreadable, RaidPlan *plan)
 {
     return raid_plan_write(&s->geom, range, missing_slots, unreadable->slots,
                            trusted_in_stripe(s, range->stripe), plan) ||
@@ -451,7 +255,7 @@ static bool plan_write(OpusRaid *s, const RaidStripeRange *range,
 static int coroutine_fn GRAPH_RDLOCK
 try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
           size_t qiov_offset, BdrvRequestFlags flags,
-          Unreadable *unreadable)
+          OpusUnreadable *unreadable)
 {
     RaidMask missing_slots = missing_in_stripe(s, range->stripe);
     bool ppl = opus_ppl_is_active(s);
@@ -473,7 +277,7 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     if (ret < 0) {
         return ret;
     }
-    ret = read_members(s, &c, unreadable);
+    ret = opus_stripe_read_members(s, &c, unreadable);
     if (ret == 0) {
         ret = lose_parity(s, &plan);
     }
@@ -490,7 +294,7 @@ static int coroutine_fn GRAPH_RDLOCK
 write_range(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
             size_t qiov_offset, BdrvRequestFlags flags)
 {
-    Unreadable unreadable = { 0 };
+    OpusUnreadable unreadable = { 0 };
     int ret;
 
     do {
@@ -554,7 +358,7 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
  */
 static int coroutine_fn GRAPH_RDLOCK
 try_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
-            uint32_t hi, Unreadable *unreadable)
+            uint32_t hi, OpusUnreadable *unreadable)
 {
     RaidMask missing_slots = opus_missing_slots(s);
     OPUS_UNINITIALIZED OpusColumns c;
@@ -573,13 +377,13 @@ try_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
     if (ret < 0) {
         return ret;
     }
-    ret = read_members(s, &c, unreadable);
+    ret = opus_stripe_read_members(s, &c, unreadable);
     if (ret == 0) {
         opus_columns_recover(&c);
-        ret = write_members(s, &c, 0);
+        ret = opus_stripe_write_members(s, &c, 0);
         if (ret == 0 && unreadable->slots) {
-            ret = rewrite_members(s, &c,
-                                  unreadable->slots & ~opus_missing_slots(s));
+            ret = opus_stripe_rewrite_members(
+                s, &c, unreadable->slots & ~opus_missing_slots(s));
         }
     }
     opus_columns_free(&c);
@@ -604,7 +408,7 @@ static int coroutine_fn GRAPH_RDLOCK
 rebuild_piece(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
               uint32_t hi)
 {
-    Unreadable unreadable = { 0 };
+    OpusUnreadable unreadable = { 0 };
     int ret;
 
     do {
