@@ -161,7 +161,7 @@ typedef struct OpusRaid {
     QemuMutex state_lock;
 
     /* Written under meta_lock and state_lock, read under either */
-    RaidArrayState state;       /* changes by array.c only */
+    RaidArrayState state;       /* changes by array*.c only */
     uint64_t events;
     uint64_t resync_offset;     /* to write when clean; MD_RESYNC_DONE: ok */
     uint64_t size_sectors;      /* used on each member, as superblocks say */

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Array idle: what is recorded while nothing is written
+ *
+ * Owns: how an array becomes clean, when bits of the bitmap are cleared.
+ * Must not know: what a superblock or a bitmap looks like.
+ * Threads: any, but for the timer, which is the main loop's.
+ * Invariants: I3, I4. array.c explains how writes and the idle check meet.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qemu/lockable.h"
+#include "array.h"
+#include "array-parts.h"
+#include "bitmap.h"
+#include "sabotage.h"
+#include "trace.h"
+
+/* md's safe_mode_delay is 200 ms by default; no need to differ. */
+#define IDLE_CHECK_MS   200
+
+void opus_array_arm_idle(OpusRaid *s)
+{
+    if (s->idle_timer) {
+        timer_mod(s->idle_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
+    }
+}
+
+/* Called with meta_lock held. */
+static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
+{
+    int ret;
+
+    qatomic_set(&s->dirty, false);
+    /* Pairs with the one in the increment in opus_array_write_begin(). */
+    smp_mb();
+    if (qatomic_read(&s->active_writes)) {
+        qatomic_set(&s->dirty, true);
+        return 0;
+    }
+
+    /*
+     * A member that can't be flushed may have lost writes, and a later flush
+     * of it may well succeed: it must not be used any more.
+     */
+    if (opus_array_flush_for_super(s) < 0) {
+        qatomic_set(&s->dirty, true);
+        return s->state == RAID_ARRAY_FAILED ? -EIO : 0;
+    }
+
+    s->super_dirty = false;
+    ret = opus_array_update(s, 0, NULL, 0);
+    qatomic_set(&s->shown_dirty, ret < 0);
+    trace_opus_raid_dirty(s->bs, false, s->events, ret);
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s)
+{
+    QEMU_LOCK_GUARD(&s->meta_lock);
+
+    if (!s->dirty || s->state == RAID_ARRAY_FAILED) {
+        return 0;
+    }
+    return mark_clean_locked(s);
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
+{
+    OPUS_UNINITIALIZED OpusFlush f;
+    RaidMask failed_slots = 0;
+    RaidMask slots;
+
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    if (!s->bitmap || s->state == RAID_ARRAY_FAILED) {
+        return 0;
+    }
+    slots = opus_array_active_slots(s);
+    if (opus_bitmap_sweep_begin(s, opus_array_lost_slots(s)) &&
+        !OPUS_SABOTAGED(INTENT_CLEARED_EARLY)) {
+        opus_array_flush_all(s, &f);
+        for (unsigned i = 0; i < f.nr; i++) {
+            if (f.rets[i] < 0) {
+                failed_slots |= RAID_BIT(f.slots[i]);
+            }
+        }
+    }
+    if (!failed_slots) {
+        failed_slots = opus_bitmap_sweep_end(s, slots);
+    }
+    return failed_slots ? opus_array_update(s, failed_slots, "flush or bitmap "
+                                            "write", -EIO) : 0;
+}
+
+static bool sweeps_help(OpusRaid *s)
+{
+    return s->bitmap && !opus_missing_slots(s) && opus_bitmap_has_bits(s);
+}
+
+static void coroutine_fn idle_check_co(void *opaque)
+{
+    OpusRaid *s = opaque;
+    BlockDriverState *bs = s->bs;
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+
+    WITH_GRAPH_RDLOCK_GUARD() {
+        if (s->bitmap && now >= s->bitmap->next_sweep_ms) {
+            opus_array_sweep(s);
+            s->bitmap->next_sweep_ms = now + opus_bitmap_sleep_ms(s);
+        }
+        if (s->idle) {
+            opus_array_mark_clean(s);
+        }
+    }
+    /* A failed array stays as it is. */
+    if (opus_missing_slots(s) != ~(RaidMask)0 &&
+        (qatomic_read(&s->dirty) || sweeps_help(s))) {
+        opus_array_arm_idle(s);
+    }
+    bdrv_dec_in_flight(bs);
+}
+
+static void idle_timer_cb(void *opaque)
+{
+    OpusRaid *s = opaque;
+
+    if (!qatomic_read(&s->dirty) && !sweeps_help(s)) {
+        return;
+    }
+
+    /* First count, then look: whoever drains does it the other way round. */
+    bdrv_inc_in_flight(s->bs);
+    s->idle = !qatomic_xchg(&s->wrote, false) &&
+              !qatomic_read(&s->active_writes);
+    if ((!s->idle && !s->bitmap) || qatomic_read(&s->bs->quiesce_counter)) {
+        opus_array_arm_idle(s);
+        bdrv_dec_in_flight(s->bs);
+        return;
+    }
+    qemu_coroutine_enter(qemu_coroutine_create(idle_check_co, s));
+}
+
+void opus_array_idle_start(OpusRaid *s)
+{
+    GLOBAL_STATE_CODE();
+    s->idle_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME,
+                                  SCALE_MS, idle_timer_cb, s);
+    if (s->bitmap && opus_is_writable(s->bs)) {
+        opus_array_arm_idle(s);
+    }
+}
+
+void opus_array_idle_stop(OpusRaid *s)
+{
+    GLOBAL_STATE_CODE();
+    timer_free(s->idle_timer);
+    s->idle_timer = NULL;
+}
