@@ -2,7 +2,7 @@
 /*
  * Driver: opus-raid as a BlockDriver
  *
- * Owns: options, children and their permissions, limits, open, close, reopen.
+ * Owns: children, limits, open, close, reopen.
  * Must not know: how requests are served.
  * Threads: main loop, but for the callbacks that come from io.h and array.h.
  */
@@ -11,12 +11,10 @@
 #include "block/block-io.h"
 #include "block/qdict.h"
 #include "qapi/error.h"
-#include "qapi/util.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
 #include "qemu/error-report.h"
 #include "qemu/module.h"
-#include "qemu/option.h"
 #include "array.h"
 #include "assembly.h"
 #include "bad-blocks.h"
@@ -29,94 +27,10 @@
 #include "job.h"
 #include "journal.h"
 #include "member.h"
+#include "options.h"
 #include "permissions.h"
 #include "ppl.h"
 #include "watch.h"
-
-#define OPT_UUID                "uuid"
-#define OPT_NAME                "name"
-#define OPT_ASSEMBLE            "assemble"
-#define OPT_READ_ERROR_LIMIT    "read-error-limit"
-#define OPT_REBUILD_SPEED       "rebuild-speed"
-#define OPT_REBUILD_SPEED_MIN   "rebuild-speed-min"
-#define OPT_MEMBER_TIMEOUT      "member-timeout"
-
-static QemuOptsList runtime_opts = {
-    .name = "opus-raid",
-    .head = QTAILQ_HEAD_INITIALIZER(runtime_opts.head),
-    .desc = {
-        {
-            .name = OPT_UUID,
-            .type = QEMU_OPT_STRING,
-            .help = "UUID of the array to insist on",
-        },
-        {
-            .name = OPT_NAME,
-            .type = QEMU_OPT_STRING,
-            .help = "Name of the array to insist on",
-        },
-        {
-            .name = OPT_ASSEMBLE,
-            .type = QEMU_OPT_STRING,
-            .help = "When to start the array (strict, degraded, force)",
-        },
-        {
-            .name = OPT_READ_ERROR_LIMIT,
-            .type = QEMU_OPT_NUMBER,
-            .help = "Corrected read errors after which a member is failed",
-        },
-        {
-            .name = OPT_REBUILD_SPEED,
-            .type = QEMU_OPT_SIZE,
-            .help = "Bytes per second of jobs at most (0: no limit)",
-        },
-        {
-            .name = OPT_REBUILD_SPEED_MIN,
-            .type = QEMU_OPT_SIZE,
-            .help = "Bytes per second of jobs while the array is in use",
-        },
-        {
-            .name = OPT_MEMBER_TIMEOUT,
-            .type = QEMU_OPT_NUMBER,
-            .help = "Milliseconds until a silent member is failed (0: never)",
-        },
-        { /* end of list */ }
-    },
-};
-
-/* The part of them that may change on a live array. */
-static QemuOptsList reopen_opts = {
-    .name = "opus-raid-reopen",
-    .head = QTAILQ_HEAD_INITIALIZER(reopen_opts.head),
-    .desc = {
-        {
-            .name = OPT_READ_ERROR_LIMIT,
-            .type = QEMU_OPT_NUMBER,
-        },
-        {
-            .name = OPT_REBUILD_SPEED,
-            .type = QEMU_OPT_SIZE,
-        },
-        {
-            .name = OPT_REBUILD_SPEED_MIN,
-            .type = QEMU_OPT_SIZE,
-        },
-        {
-            .name = OPT_MEMBER_TIMEOUT,
-            .type = QEMU_OPT_NUMBER,
-        },
-        { /* end of list */ }
-    },
-};
-
-static const char *const strong_runtime_opts[] = {
-    OPT_UUID, OPT_NAME, OPT_ASSEMBLE, NULL
-};
-
-static const char *const mutable_opts[] = {
-    OPT_READ_ERROR_LIMIT, OPT_REBUILD_SPEED, OPT_REBUILD_SPEED_MIN,
-    OPT_MEMBER_TIMEOUT, NULL
-};
 
 /*
  * Logs are of use only while parity is right but for what they name; where it
@@ -144,14 +58,6 @@ static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
     }
     return ret;
 }
-
-/* What may change on a live array. */
-typedef struct MutableOptions {
-    uint32_t read_error_limit;
-    uint32_t member_timeout_ms;
-    uint64_t rebuild_speed;
-    uint64_t rebuild_speed_min;
-} MutableOptions;
 
 static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
                                                       void *opaque,
@@ -204,75 +110,6 @@ static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, void *opaque,
 bool opus_is_array(const BlockDriverState *bs)
 {
     return bs->drv && bs->drv->bdrv_co_create == opus_co_create;
-}
-
-static bool parse_uint32(QemuOpts *opts, const char *name, uint32_t unset,
-                         uint32_t *value, Error **errp)
-{
-    uint64_t number = qemu_opt_get_number(opts, name, unset);
-
-    if (number > UINT32_MAX) {
-        error_setg(errp, "'%s' must be below 2^32", name);
-        return false;
-    }
-    *value = number;
-    return true;
-}
-
-static bool parse_speed(QemuOpts *opts, const char *name, uint64_t preset,
-                        uint64_t *speed, Error **errp)
-{
-    *speed = qemu_opt_get_size(opts, name, preset);
-    if (*speed > INT64_MAX) {
-        error_setg(errp, "'%s' must be below 2^63", name);
-        return false;
-    }
-    return true;
-}
-
-static bool parse_mutable_options(QemuOpts *opts, MutableOptions *to,
-                                  Error **errp)
-{
-    return parse_uint32(opts, OPT_READ_ERROR_LIMIT, OPUS_READ_ERROR_LIMIT,
-                        &to->read_error_limit, errp) &&
-           parse_uint32(opts, OPT_MEMBER_TIMEOUT, 0, &to->member_timeout_ms,
-                        errp) &&
-           parse_speed(opts, OPT_REBUILD_SPEED, 0, &to->rebuild_speed,
-                       errp) &&
-           parse_speed(opts, OPT_REBUILD_SPEED_MIN, OPUS_PACE_MIN_DEFAULT,
-                       &to->rebuild_speed_min, errp);
-}
-
-static void take_mutable_options(OpusRaid *s, const MutableOptions *from)
-{
-    s->read_error_limit = from->read_error_limit;
-    opus_timeouts_set(s, from->member_timeout_ms);
-    qatomic_set(&s->rebuild_speed_min, from->rebuild_speed_min);
-    if (s->rebuild_speed != from->rebuild_speed) {
-        s->rebuild_speed = from->rebuild_speed;
-        opus_job_set_speed(s, s->rebuild_speed);
-    }
-}
-
-static bool parse_options(OpusRaid *s, QemuOpts *opts, Error **errp)
-{
-    MutableOptions mutable;
-    const char *uuid = qemu_opt_get(opts, OPT_UUID);
-    int policy = qapi_enum_parse(&OpusRaidAssemblePolicy_lookup,
-                                 qemu_opt_get(opts, OPT_ASSEMBLE),
-                                 OPUS_RAID_ASSEMBLE_POLICY_DEGRADED, errp);
-
-    if (policy < 0 || !parse_mutable_options(opts, &mutable, errp)) {
-        return false;
-    }
-    take_mutable_options(s, &mutable);
-    s->policy = (RaidPolicy)policy;
-    s->want_name = g_strdup(qemu_opt_get(opts, OPT_NAME));
-    if (uuid) {
-        s->want_uuid = g_malloc0(16);
-        return opus_parse_uuid(uuid, s->want_uuid, errp);
-    }
-    return true;
 }
 
 static bool open_members(OpusRaid *s, QDict *options, Error **errp)
@@ -340,7 +177,6 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
                      Error **errp)
 {
     OpusRaid *s = bs->opaque;
-    QemuOpts *opts = qemu_opts_create(&runtime_opts, NULL, 0, &error_abort);
     int ret = -EINVAL;
     ERRP_GUARD();
 
@@ -350,8 +186,7 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
     opus_stripe_locks_init(&s->stripe_locks);
     opus_timeouts_init(&s->timeouts);
 
-    if (!qemu_opts_absorb_qdict(opts, options, errp) ||
-        !parse_options(s, opts, errp) ||
+    if (!opus_options_open(s, options, errp) ||
         !open_members(s, options, errp)) {
         goto out;
     }
@@ -367,7 +202,6 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
     }
 
 out:
-    qemu_opts_del(opts);
     if (ret < 0) {
         free_array(s);
     }
@@ -450,18 +284,14 @@ static int opus_reopen_prepare(BDRVReopenState *state,
     bool was_writable = opus_is_writable(state->bs);
     bool writable = (state->flags & BDRV_O_RDWR) &&
                     !(state->flags & BDRV_O_INACTIVE);
-    g_autofree MutableOptions *mutable = g_new(MutableOptions, 1);
-    QemuOpts *opts = qemu_opts_create(&reopen_opts, NULL, 0, &error_abort);
+    g_autofree OpusMutableOptions *mutable = g_new(OpusMutableOptions, 1);
     int ret = -EINVAL;
 
     if ((writable || opus_job_none_running(s, errp)) &&
         check_same_members(s, state, errp) &&
-        qemu_opts_absorb_qdict(opts, state->options, errp) &&
-        parse_mutable_options(opts, mutable, errp)) {
+        opus_options_reopen(state->options, mutable, errp)) {
         ret = 0;
     }
-    qemu_opts_del(opts);
-
     if (ret == 0 && writable && !was_writable) {
         ret = opus_control_run(s, check_writable_co, NULL, errp);
     } else if (ret == 0 && !writable && was_writable) {
@@ -476,9 +306,9 @@ static int opus_reopen_prepare(BDRVReopenState *state,
 static void opus_reopen_commit(BDRVReopenState *state)
 {
     OpusRaid *s = state->bs->opaque;
-    MutableOptions *mutable = state->opaque;
+    OpusMutableOptions *mutable = state->opaque;
 
-    take_mutable_options(s, mutable);
+    opus_options_take(s, mutable);
     g_free(mutable);
     state->opaque = NULL;
 }
@@ -613,8 +443,8 @@ static bool coroutine_fn GRAPH_RDLOCK opus_co_is_inserted(BlockDriverState *bs)
 static BlockDriver bdrv_opus_raid = {
     .format_name                = "opus-raid",
     .instance_size              = sizeof(OpusRaid),
-    .strong_runtime_opts        = strong_runtime_opts,
-    .mutable_opts               = mutable_opts,
+    .strong_runtime_opts        = opus_strong_options,
+    .mutable_opts               = opus_mutable_options,
 
     .bdrv_open                  = opus_open,
     .bdrv_close                 = opus_close,
