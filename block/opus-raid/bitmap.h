@@ -12,6 +12,9 @@
 #include "opus-raid.h"
 #include "util/raid/md-bitmap.h"
 
+/* No array keeps more: they cost 5 bytes of memory each. */
+#define OPUS_BITMAP_MAX_BITS    (UINT64_C(1) << 26)
+
 struct OpusBitmap {
     QemuMutex lock;             /* never held while waiting */
     MdBitmap bits;              /* under lock */

@@ -14,6 +14,7 @@
 #include "bitmap.h"
 #include "info.h"
 #include "member.h"
+#include "policy.h"
 #include "read-error.h"
 #include "resync.h"
 
@@ -135,13 +136,9 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     info->dirty = qatomic_read(&s->shown_dirty);
     info->events = s->events;
     info->has_consistency_policy = s->geom.level != RAID_LEVEL_0;
+    info->consistency_policy = opus_policy_of(s);
     if (s->bitmap) {
-        info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_BITMAP;
         info->bitmap = bitmap_info(s);
-    } else if (s->ppl) {
-        info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_PPL;
-    } else if (s->journal) {
-        info->consistency_policy = OPUS_RAID_CONSISTENCY_POLICY_JOURNAL;
     }
     info->has_resync = s->resync_offset != MD_RESYNC_DONE;
     info->resync = MIN(qatomic_read(&s->resync_done), opus_resync_bytes(s));

@@ -19,6 +19,7 @@
 #include "job-rebuild.h"
 #include "member.h"
 #include "membership.h"
+#include "policy.h"
 #include "rebuild.h"
 #include "watch.h"
 
@@ -151,6 +152,7 @@ static int coroutine_fn GRAPH_RDLOCK begin_co(OpusRaid *s, void *opaque,
 {
     Begin *begin = opaque;
 
+    opus_policy_teach(s, begin->m);
     return opus_array_rebuild_begin(s, begin->m, begin->slot);
 }
 

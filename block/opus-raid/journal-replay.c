@@ -21,7 +21,7 @@
 #include "trace.h"
 #include "util/raid/crc32c.h"
 
-static OpusJournal *journal_new(uint64_t start_sector, uint64_t sectors)
+OpusJournal *opus_journal_new(uint64_t start_sector, uint64_t sectors)
 {
     OpusJournal *j = g_new0(OpusJournal, 1);
 
@@ -89,7 +89,7 @@ find_place(OpusMember **members, unsigned nr_slots, Error **errp)
                         opus_member_name(members[slot]),
                         raid_extension_error_text(err));
         } else if (!j) {
-            j = journal_new(ext.journal_sector, ext.journal_sectors);
+            j = opus_journal_new(ext.journal_sector, ext.journal_sectors);
         }
     }
     if (!j) {

@@ -60,6 +60,9 @@ OpusJournal *coroutine_fn GRAPH_RDLOCK
 opus_journal_scan(OpusMember **members, const RaidGeometry *geom, bool dirty,
                   Error **errp);
 
+/* One that was never used; where it is must fit all members. */
+OpusJournal *opus_journal_new(uint64_t start_sector, uint64_t sectors);
+
 /* NULL is fine. Nobody uses it any more. */
 void opus_journal_free(OpusJournal *j);
 

@@ -5,7 +5,7 @@
  * The driver is a shell around util/raid: that decides, this does the I/O.
  * Calls go downward only:
  *
- *     driver, qmp, create, membership, watch
+ *     driver, qmp, create, membership, policy, watch
  *       job-rebuild, job-resync,  block jobs; what they have in common: job
  *         job-check
  *         io, zeroes              one guest request

@@ -19,6 +19,7 @@
 #include "job-check.h"
 #include "job-rebuild.h"
 #include "membership.h"
+#include "policy.h"
 #include "watch.h"
 
 static OpusRaid *find_array(const char *node_name, Error **errp)
@@ -89,6 +90,22 @@ void qmp_opus_raid_check(const char *node_name, bool has_mode,
         opus_check_start(s, job_id,
                          has_mode && mode == OPUS_RAID_CHECK_MODE_REPAIR,
                          has_speed ? speed : s->rebuild_speed, errp);
+    }
+}
+
+void qmp_opus_raid_set_consistency_policy(const char *node_name,
+                                          OpusRaidConsistencyPolicy policy,
+                                          bool has_bitmap_chunk_size,
+                                          uint64_t bitmap_chunk_size,
+                                          Error **errp)
+{
+    OpusRaid *s = find_array(node_name, errp);
+
+    if (s && has_bitmap_chunk_size && !bitmap_chunk_size) {
+        error_setg(errp, "'bitmap-chunk-size' must not be 0");
+    } else if (s) {
+        opus_policy_set(s, policy, has_bitmap_chunk_size ? bitmap_chunk_size
+                                                         : 0, errp);
     }
 }
 

@@ -19,9 +19,6 @@
 #include "ppl.h"
 #include "recovery.h"
 
-/* More would be a hostile superblock's doing, and cost 5 bytes a bit. */
-#define MAX_BITS    (UINT64_C(1) << 26)
-
 /* The bitmaps of all members, read one after the other. */
 typedef struct Bitmaps {
     OpusRaid *s;
@@ -69,7 +66,7 @@ read_super(const Bitmaps *r, OpusMember *m, MdBitmapSuper *super)
         return err;
     }
     nr_bits = md_bitmap_nr_bits(r->sync_sectors, super->chunk_bytes);
-    if (nr_bits > MAX_BITS) {
+    if (nr_bits > OPUS_BITMAP_MAX_BITS) {
         return MD_BITMAP_BAD_CHUNK;
     }
     return md_bitmap_check_room(&m->super, device_bytes, nr_bits);
@@ -225,10 +222,7 @@ static bool check_same_intent(OpusRaid *s, RaidAssembly *a)
             a->other = a->freshest;
             return false;
         }
-        super->feature_map = fresh->feature_map;
-        super->bitmap_offset_sectors = fresh->bitmap_offset_sectors;
-        super->ppl_offset_sectors = fresh->ppl_offset_sectors;
-        super->ppl_size_sectors = fresh->ppl_size_sectors;
+        raid_intent_copy(super, fresh);
     }
     return true;
 }

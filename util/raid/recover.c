@@ -16,6 +16,11 @@
 #include "extension.h"
 #include "recover.h"
 
+/* Of MdSuper.feature_map: those that tell the consistency policy. */
+#define RAID_INTENT_FEATURES    (MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_PPL | \
+                                 MD_FEATURE_MULTIPLE_PPLS | \
+                                 RAID_FEATURE_EXTENSION)
+
 typedef struct Recovery {
     const RaidAssembly *assembly;
     const RaidFindings *found;
@@ -33,6 +38,15 @@ RaidIntent raid_intent_of(uint32_t feature_map)
     }
     return feature_map & MD_FEATURE_BITMAP_OFFSET ? RAID_INTENT_BITMAP
                                                   : RAID_INTENT_RESYNC;
+}
+
+void raid_intent_copy(MdSuper *to, const MdSuper *from)
+{
+    to->feature_map &= ~RAID_INTENT_FEATURES;
+    to->feature_map |= from->feature_map & RAID_INTENT_FEATURES;
+    to->bitmap_offset_sectors = from->bitmap_offset_sectors;
+    to->ppl_offset_sectors = from->ppl_offset_sectors;
+    to->ppl_size_sectors = from->ppl_size_sectors;
 }
 
 const char *raid_intent_name(RaidIntent intent)

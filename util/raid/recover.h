@@ -22,6 +22,9 @@ typedef enum RaidIntent {
 /* From the feature bits of the freshest superblock. */
 RaidIntent raid_intent_of(uint32_t feature_map);
 
+/* Let a superblock say of the consistency policy what another one says. */
+void raid_intent_copy(MdSuper *to, const MdSuper *from);
+
 /* "resync", "bitmap", "ppl", "journal": as mdadm and QAPI spell them. */
 const char *raid_intent_name(RaidIntent intent);
 
