@@ -138,6 +138,36 @@ def ppl_from_opus(run):
         served(run, array, reference)
 
 
+def set_policy(array, policy):
+    args = ['--blockdev', json.dumps(opus.node(array, **{'node-name': 'r0'}))]
+    with opus.StorageDaemon(args) as daemon:
+        daemon.cmd('opus-raid-set-consistency-policy',
+                   **{'node-name': 'r0', 'policy': policy})
+    assert opus.info(array)['consistency-policy'] == policy
+
+
+def policies_from_opus(run):
+    """md's own array is given another policy, and back to md, and so on."""
+    words = {'bitmap': 'Intent Bitmap : Internal',
+             'ppl': 'Consistency Policy : ppl',
+             'resync': 'Consistency Policy : resync'}
+    with run.array(RAID5) as array:
+        reference = create(run, array, mdadm_create(RAID5, 4, bitmap=None))
+        for policy in ('bitmap', 'ppl', 'bitmap', 'journal', 'ppl', 'resync'):
+            set_policy(array, policy)
+            if policy == 'journal':
+                array.in_guest(run.guest, 'mdadm --assemble --run '
+                               '"$md" "${loops[@]}" 2>&1 || true\n'
+                               '[ ! -e "$md_sys" ]')
+                continue
+            seen = array.in_guest(run.guest, 'assemble\nwords\nstop')
+            assert words[policy] in seen['said'], seen['said']
+            served(run, array, reference)
+            assert opus.info(array)['consistency-policy'] == policy
+            if policy == 'bitmap':
+                assert set_bits(run, array) == [0] * 4
+
+
 def with_journal(run):
     with run.array(Shape('raid5', 4, 'left-symmetric')) as array:
         create(run, array,
@@ -374,6 +404,7 @@ SCENARIOS = {
     'a write-intent bitmap of opus-raid is kept by md': bitmap_from_opus,
     'a partial parity log is kept': with_ppl,
     'a partial parity log of opus-raid is kept by md': ppl_from_opus,
+    'a policy that opus-raid has changed is kept by md': policies_from_opus,
     'a journal device is refused': with_journal,
     'recorded bad blocks are not read': with_bad_blocks,
     'bad blocks from opus-raid are not read': bad_blocks_from_opus,
