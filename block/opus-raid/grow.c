@@ -41,7 +41,8 @@ static bool check_growable(const OpusRaid *s, Error **errp)
                    "copies would have to move (reshape)", node);
     } else if (s->bitmap) {
         error_setg(errp, "Array '%s' has a write-intent bitmap, which can't "
-                   "grow: remove the bitmap first", node);
+                   "grow: set its consistency policy to resync first, and to "
+                   "bitmap again when it has grown", node);
     } else if (s->state != RAID_ARRAY_OPTIMAL) {
         error_setg(errp, "Array '%s' is %s: it can grow when it is optimal",
                    node, raid_array_state_name(s->state));
