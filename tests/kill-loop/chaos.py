@@ -42,6 +42,8 @@ class Chaos:
     def look(self):
         """Ask what the array is like, and take note of it."""
         self.info, = self.daemon.cmd('query-opus-raid', node_name=NODE)
+        self.shape.policy = self.info.get('consistency-policy',
+                                          self.shape.policy)
         self.note_events()
         for entry in self.info['members']:
             if 'node-name' not in entry:
@@ -133,7 +135,7 @@ class Chaos:
         self.wild = wild
         actions = [self._fail] * 3 + [self._add] * 3 + [
             self._remove, self._remove, self._readd, self._readd, self._speed,
-            self._pause, self._cancel, self._remove_in_use]
+            self._pause, self._cancel, self._remove_in_use, self._policy]
         self.rng.shuffle(actions)
         for action in actions:
             if action():
@@ -245,6 +247,19 @@ class Chaos:
             member.node = None
         else:
             member.failed = False
+        return True
+
+    def _policy(self):
+        """Another one; killed meanwhile, it is one of three."""
+        policies = [p for p in self.shape.policies if p != self.shape.policy]
+        if not policies or not self.is_settled():
+            return False
+        policy = self.rng.choice(policies)
+        old, self.shape.policy = self.shape.policy, None
+        error = self._try('opus-raid-set-consistency-policy', node_name=NODE,
+                          policy=policy)
+        self.shape.policy = old if error else policy
+        self.count[f'policy {policy} {"refused" if error else "set"}'] += 1
         return True
 
     # --- the rebuild

@@ -14,6 +14,7 @@ from daemon import Daemon, Died, Refused
 from members import Members
 from oracle import Oracle, Wrong
 from raidtest.nbd import Client
+from shape import LOGS
 
 MOST_RUNS = 14
 LOCKS_S = 20
@@ -232,7 +233,7 @@ class Life:
         self.diary.note(f'opened: {chaos.states()}')
         chaos.look()                # for the events of what it showed
         self._check_verdicts(chaos, expected)
-        if self.shape.policy == 'ppl' and \
+        if self.shape.policy in LOGS and \
                 chaos.info['state'] == 'resync-pending':
             raise Wrong('a log was kept, and not replayed')
         self.count['starts'] += 1

@@ -39,7 +39,7 @@ from shape import Shape                             # noqa: E402
 ROOM_BYTES = 512 << 20
 
 # Those of which the loop knows what they promise.
-POLICIES = ('resync', 'bitmap', 'ppl')
+POLICIES = ('resync', 'bitmap', 'ppl', 'journal')
 
 
 class Setup:

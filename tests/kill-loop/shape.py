@@ -9,11 +9,16 @@ _PARITY_LAYOUTS = ('left-asymmetric', 'right-asymmetric', 'left-symmetric',
                    'right-symmetric', 'parity-first', 'parity-last')
 
 
+# Policies with which nothing is resynced.
+LOGS = ('ppl', 'journal')
+
+
 class Shape:
     """A random one, of a level if one is given.
 
     policies: the consistency policies that the daemon knows, none if it knows
-    of no choice.
+    of no choice. The one that there is may change; while nobody knows, it is
+    None.
     """
 
     def __init__(self, rng, level=None, policies=()):
@@ -43,15 +48,16 @@ class Shape:
                              + KIB * rng.randrange(1024, 5 * 1024, 4))
 
     def _choose_policy(self, rng, policies):
-        possible = [policy for policy in policies
-                    if policy != 'ppl' or self.level == 'raid5']
-        self.policy = rng.choice(possible) if possible else 'resync'
-        if possible:
+        levels = {'ppl': ('raid5',), 'journal': ('raid5', 'raid6')}
+        self.policies = [policy for policy in policies
+                         if self.level in levels.get(policy, (self.level,))]
+        self.policy = rng.choice(self.policies or ['resync'])
+        if self.policies:
             self.options['consistency-policy'] = self.policy
         if self.policy == 'bitmap':
             self.options['bitmap-chunk-size'] = KIB * rng.choice(
                 (64, 256, 1024))
-        elif self.policy == 'ppl':
+        elif self.policy in LOGS:
             self.data_offset = 2048 * KIB
             self.options['data-offset'] = self.data_offset
 
@@ -65,7 +71,7 @@ class Shape:
 
         Nothing but a log of what was being written could make up for that.
         """
-        return self.parity and self.policy != 'ppl'
+        return self.parity and self.policy not in LOGS
 
     def may_garble(self):
         """Dirty and degraded, may a write in flight leave neither old nor new?
