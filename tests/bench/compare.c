@@ -62,6 +62,15 @@ static unsigned nr_parity(const RigSpec *spec)
     return spec->level == OPUS_RAID_LEVEL_RAID6 ? 2 : 1;
 }
 
+/* With REF_RESYNC the sides are arrays of the same members. */
+static bool make_array(Comparison *c, Side side, Error **errp)
+{
+    return c->sc->reference != REF_RESYNC ||
+           rig_create_array(&c->rig, side == SIDE_ARRAY
+                            ? c->sc->rig.policy
+                            : OPUS_RAID_CONSISTENCY_POLICY_RESYNC, errp);
+}
+
 /* *@y is set when it has to be closed after the target. */
 static bool open_reference(Comparison *c, LoadTarget *target, Yardstick **y,
                            Error **errp)
@@ -77,6 +86,7 @@ static bool open_reference(Comparison *c, LoadTarget *target, Yardstick **y,
         return true;
     case REF_RAW:
         return rig_open_raw(&c->rig, target, errp);
+    case REF_RESYNC:
     case REF_HEALTHY:
         return rig_open_array(&c->rig, is_write(sc), 0, target, errp);
     case REF_YARDSTICK:
@@ -115,6 +125,9 @@ static bool run_side(Comparison *c, Side side, unsigned round, Error **errp)
 
     load.seconds = c->options->seconds * (sc->stretch ?: 1);
     load.settle_seconds = c->options->settle_seconds;
+    if (!make_array(c, side, errp)) {
+        return false;
+    }
     switch (side) {
     case SIDE_ARRAY:
         ok = rig_open_array(&c->rig, is_write(sc), sc->nr_missing, &target,
@@ -211,6 +224,7 @@ static const char *reference_name(Reference reference)
         [REF_MEMBERS] = "members",
         [REF_RAW] = "raw node",
         [REF_HEALTHY] = "healthy",
+        [REF_RESYNC] = "no log",
         [REF_YARDSTICK] = "copy+ISA-L",
     };
 

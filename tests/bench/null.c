@@ -2,15 +2,15 @@
 /*
  * Driver opus-null: a disk that does nothing, but can be a member
  *
- * Owns: the first and the last MiB of the disk, in memory.
+ * Owns: the two ends of the disk, in memory.
  * Must not know: who its parents are.
  * Threads: any; whoever writes to the ends keeps others away from them.
  *
  * A benchmark of a driver's own cost wants a disk that costs nothing, which is
  * QEMU's null-co. But an array finds its members by their superblocks, and
  * null-co remembers none. So this one keeps what is written to the two ends,
- * where superblocks are; in between it completes at once and touches no data,
- * as null-co does.
+ * where superblocks and logs are; in between it completes at once and touches
+ * no data, as null-co does.
  */
 
 #include "qemu/osdep.h"
@@ -20,7 +20,7 @@
 #include "qemu/option.h"
 #include "qemu/units.h"
 
-#define END_BYTES   (1 * MiB)
+#define END_BYTES   (2 * MiB)
 
 typedef struct NullEnd {
     int64_t start;
@@ -60,7 +60,7 @@ static int opus_null_open(BlockDriverState *bs, QDict *options, int flags,
         return -EINVAL;
     }
     if (s->size_bytes < 2 * END_BYTES) {
-        error_setg(errp, "'size' must be at least 2 MiB");
+        error_setg(errp, "'size' must be at least 4 MiB");
         return -EINVAL;
     }
     s->ends[1].start = s->size_bytes - END_BYTES;

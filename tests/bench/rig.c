@@ -21,9 +21,9 @@
 #include "system/block-backend.h"
 #include "rig.h"
 
-/* On each member: metadata, the array's data, and what opus-null keeps. */
-#define DATA_OFFSET (1 * MiB)
-#define TAIL_BYTES  (1 * MiB)
+/* On each member: metadata and logs, data, and opus-null's second end. */
+#define DATA_OFFSET (2 * MiB)
+#define TAIL_BYTES  (2 * MiB)
 
 const char *rig_directory = "/dev/shm";
 
@@ -156,7 +156,8 @@ static void coroutine_fn create_co(void *opaque)
     aio_wait_kick();
 }
 
-static bool create_array(Rig *rig, Error **errp)
+bool rig_create_array(Rig *rig, OpusRaidConsistencyPolicy policy,
+                      Error **errp)
 {
     const RigSpec *spec = rig->spec;
     BlockdevCreateOptions options = { .driver = BLOCKDEV_DRIVER_OPUS_RAID };
@@ -171,6 +172,17 @@ static bool create_array(Rig *rig, Error **errp)
     raid->size = data_bytes(rig);
     raid->has_data_offset = true;
     raid->data_offset = DATA_OFFSET;
+    if (spec->level != OPUS_RAID_LEVEL_RAID0) {
+        raid->has_consistency_policy = true;
+        raid->consistency_policy = policy;
+    }
+    if (policy == OPUS_RAID_CONSISTENCY_POLICY_BITMAP) {
+        raid->has_bitmap_chunk_size = spec->bitmap_chunk_bytes != 0;
+        raid->bitmap_chunk_size = spec->bitmap_chunk_bytes;
+    }
+    /* There may be another one there. */
+    raid->has_force = true;
+    raid->force = true;
     /* New members are all zeroes, and the parity of zeroes is zeroes. */
     raid->has_assume_clean = true;
     raid->assume_clean = true;
@@ -197,7 +209,7 @@ bool rig_open(Rig *rig, const RigSpec *spec, Error **errp)
             return false;
         }
     }
-    return create_array(rig, errp);
+    return rig_create_array(rig, spec->policy, errp);
 }
 
 void rig_close(Rig *rig)

@@ -22,6 +22,8 @@ typedef enum RigBackend {
 typedef struct RigSpec {
     RigBackend backend;
     OpusRaidLevel level;
+    OpusRaidConsistencyPolicy policy;
+    uint32_t bitmap_chunk_bytes;    /* 0: the default */
     unsigned nr_members;
     uint32_t chunk_bytes;
     uint64_t member_bytes;
@@ -41,9 +43,13 @@ typedef struct Rig {
 /* Where RIG_FILE puts its files. */
 extern const char *rig_directory;
 
-/* Open the members and write an array's superblocks to them. */
+/* Open the members and make an array of them, of the policy that @spec has. */
 bool rig_open(Rig *rig, const RigSpec *spec, Error **errp);
 void rig_close(Rig *rig);
+
+/* Make another array of the members. Their parity is right, so it is clean. */
+bool rig_create_array(Rig *rig, OpusRaidConsistencyPolicy policy,
+                      Error **errp);
 
 /* The array without the first @nr_missing of its members. */
 bool rig_open_array(Rig *rig, bool writable, unsigned nr_missing,

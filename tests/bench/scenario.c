@@ -35,6 +35,18 @@
       .nr_members = nr, .chunk_bytes = CHUNK, .member_bytes = 4 * GiB,  \
       .limit = what, .limit_per_second = rate }
 
+#define LOGGED_RIG(lvl, nr, log, what, rate)                            \
+    { .backend = RIG_NULL, .level = OPUS_RAID_LEVEL_##lvl,              \
+      .policy = OPUS_RAID_CONSISTENCY_POLICY_##log,                     \
+      .nr_members = nr, .chunk_bytes = CHUNK, .member_bytes = 4 * GiB,  \
+      .limit = what, .limit_per_second = rate }
+
+#define LOGGED_RAM_RIG(log)                                             \
+    { .backend = RIG_RAM, .level = OPUS_RAID_LEVEL_RAID5,               \
+      .policy = OPUS_RAID_CONSISTENCY_POLICY_##log,                     \
+      .nr_members = 5, .chunk_bytes = CHUNK, .member_bytes = 128 * MiB, \
+      .latency_ns = SCALE_MS }
+
 #define RAM_RIG(latency)                                                \
     { .backend = RIG_RAM, .level = OPUS_RAID_LEVEL_RAID5,               \
       .nr_members = 5, .chunk_bytes = CHUNK, .member_bytes = 128 * MiB, \
@@ -158,6 +170,75 @@ const Scenario scenarios[] = {
         .load = STRIPES(4, 2, 32, 1), .ref_bytes = CHUNK,
         .reference = REF_MEMBERS, .metric = METRIC_BYTES,
         .share = 4.0 / 6, .model = "(n-2)/n", .target = 0.95,
+    },
+
+    /* What consistency policies cost. Flushes cost nothing on these members. */
+    {
+        .name = "policy-bitmap",
+        .rig = LOGGED_RIG(RAID5, 5, BITMAP, "x-iops-write", 8000),
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS, .target = 0.95,
+    }, {
+        .name = "policy-bitmap-raid6",
+        .rig = LOGGED_RIG(RAID6, 6, BITMAP, "x-iops-write", 8000),
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS, .target = 0.95,
+    }, {
+        /* Most writes of the run are the first ones to their bits. */
+        .name = "policy-bitmap-fine",
+        .rig = { .backend = RIG_NULL, .level = OPUS_RAID_LEVEL_RAID5,
+                 .policy = OPUS_RAID_CONSISTENCY_POLICY_BITMAP,
+                 .bitmap_chunk_bytes = 64 * KiB,
+                 .nr_members = 5, .chunk_bytes = CHUNK,
+                 .member_bytes = 4 * GiB,
+                 .limit = "x-iops-write", .limit_per_second = 8000 },
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
+    }, {
+        .name = "policy-ppl",
+        .rig = LOGGED_RIG(RAID5, 5, PPL, "x-iops-write", 8000),
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS, .target = 0.70,
+    }, {
+        .name = "policy-journal",
+        .rig = LOGGED_RIG(RAID5, 5, JOURNAL, "x-iops-write", 8000),
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
+    }, {
+        .name = "policy-journal-raid6",
+        .rig = LOGGED_RIG(RAID6, 6, JOURNAL, "x-iops-write", 8000),
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
+    }, {
+        .name = "policy-bitmap-bytes",
+        .rig = LOGGED_RIG(RAID5, 5, BITMAP, "x-bps-write", 20 * MiB),
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
+    }, {
+        .name = "policy-ppl-bytes",
+        .rig = LOGGED_RIG(RAID5, 5, PPL, "x-bps-write", 20 * MiB),
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
+    }, {
+        .name = "policy-journal-bytes",
+        .rig = LOGGED_RIG(RAID5, 5, JOURNAL, "x-bps-write", 20 * MiB),
+        .stretch = 2, .load = RANDOM(WRITE, 2, 128),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
+    }, {
+        .name = "policy-bitmap-latency",
+        .rig = LOGGED_RAM_RIG(BITMAP),
+        .load = RANDOM(WRITE, 2, 32),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
+    }, {
+        .name = "policy-ppl-latency",
+        .rig = LOGGED_RAM_RIG(PPL),
+        .load = RANDOM(WRITE, 2, 32),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
+    }, {
+        .name = "policy-journal-latency",
+        .rig = LOGGED_RAM_RIG(JOURNAL),
+        .load = RANDOM(WRITE, 2, 32),
+        .reference = REF_RESYNC, .metric = METRIC_REQUESTS,
     },
 
     /* Members in memory. */

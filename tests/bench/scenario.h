@@ -13,6 +13,7 @@ typedef enum Reference {
     REF_MEMBERS,                /* its members, each used by itself */
     REF_RAW,                    /* QEMU's raw format over one member */
     REF_HEALTHY,                /* the array with all its members */
+    REF_RESYNC,                 /* an array of them that keeps no log */
     REF_YARDSTICK,              /* one copy and ISA-L, without any node */
 } Reference;
 
