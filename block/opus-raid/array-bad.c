@@ -35,6 +35,9 @@ static int coroutine_fn GRAPH_RDLOCK record_bad(OpusRaid *s, OpusMember *m,
         return 0;
     }
     ret = opus_bad_log_add(m, off, bytes);
+    if (m->slot < 0) {
+        return 0;               /* it was a replacement */
+    }
     if (ret == 0 && !(m->super.feature_map & MD_FEATURE_BAD_BLOCKS) &&
         opus_metadata_write(s, RAID_BIT(m->slot))) {
         ret = -EIO;
@@ -48,10 +51,9 @@ static int coroutine_fn GRAPH_RDLOCK record_bad(OpusRaid *s, OpusMember *m,
 }
 
 int coroutine_fn GRAPH_RDLOCK
-opus_array_record_bad(OpusRaid *s, unsigned slot, uint64_t member_off,
+opus_array_record_bad(OpusRaid *s, OpusMember *m, uint64_t member_off,
                       uint64_t bytes)
 {
-    OpusMember *m = s->slots[slot];
     int ret = record_bad(s, m, opus_member_data(m, member_off), bytes);
 
     if (opus_missing_slots(s) == ~(RaidMask)0) {
@@ -60,5 +62,5 @@ opus_array_record_bad(OpusRaid *s, unsigned slot, uint64_t member_off,
     if (ret == 0 || ret == -ENOSPC) {
         return ret;
     }
-    return opus_array_fail_member(s, slot, "bad-block log write", ret);
+    return opus_array_write_failed(s, m, "bad-block log write", ret);
 }

@@ -47,6 +47,18 @@ void GRAPH_RDLOCK opus_array_publish(OpusRaid *s, RaidMask failed_slots,
 int coroutine_fn GRAPH_RDLOCK opus_array_update(OpusRaid *s, RaidMask slots,
                                                 const char *reason, int err);
 
+/* A replacement that failed is faulty, and gets no more writes. */
+void GRAPH_RDLOCK opus_array_forget_replacement(OpusRaid *s);
+
+/**
+ * opus_array_restart_replacements: what replacements of an earlier run hold
+ * does not count any more
+ *
+ * Before the first write, for that does not reach them. One whose superblock
+ * can't say so is faulty.
+ */
+void coroutine_fn GRAPH_RDLOCK opus_array_restart_replacements(OpusRaid *s);
+
 /* How each member took a flush. */
 typedef struct OpusFlush {
     OpusRaid *s;

@@ -81,6 +81,11 @@ static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
     QEMU_LOCK_GUARD(&s->state_lock);
 
     raid_member_state_set(&m->state, RAID_MEMBER_FAULTY);
+    if (slot == s->rebuild_slot && s->replacement) {
+        /* What it has so far misses what is written from now on. */
+        s->rebuild_checkpoint = 0;
+        s->replacement->slot = -1;
+    }
     state = raid_array_state_of(&s->geom, opus_array_lost_slots(s),
                                 s->resync_offset == MD_RESYNC_DONE,
                                 s->forced);
@@ -115,7 +120,9 @@ int coroutine_fn GRAPH_RDLOCK opus_array_commit(OpusRaid *s,
         if (!now_failed) {
             now_failed = opus_metadata_write(s, opus_array_active_slots(s));
         }
-        if (!now_failed) {
+        if (qatomic_read(&s->replacement_failed)) {
+            opus_array_forget_replacement(s);
+        } else if (!now_failed) {
             break;
         }
         *failed_slots |= now_failed;
@@ -145,7 +152,9 @@ void GRAPH_RDLOCK opus_array_publish(OpusRaid *s, RaidMask failed_slots,
 
     /* First, or the slot would seem to be rebuilt when it goes missing. */
     if (s->rebuild_slot >= 0 && (failed_slots & RAID_BIT(s->rebuild_slot))) {
+        QEMU_LOCK_GUARD(&s->state_lock);
         qatomic_set(&s->rebuild_done, 0);
+        qatomic_set(&s->replacement, NULL);
     }
     qatomic_store_release(&s->missing_slots,
                           s->state == RAID_ARRAY_FAILED ? ~(RaidMask)0 : lost);
@@ -198,6 +207,18 @@ opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
     return opus_array_update(s, RAID_BIT(slot), reason, err);
 }
 
+int coroutine_fn GRAPH_RDLOCK
+opus_array_write_failed(OpusRaid *s, OpusMember *m, const char *reason,
+                        int err)
+{
+    if (m == qatomic_read(&s->replacement)) {
+        opus_array_drop_replacement(s, reason, err);
+        return opus_missing_slots(s) == ~(RaidMask)0 ? -EIO : 0;
+    }
+    /* A replacement that was dropped meanwhile has no slot any more. */
+    return m->slot < 0 ? 0 : opus_array_fail_member(s, m->slot, reason, err);
+}
+
 int coroutine_fn GRAPH_RDLOCK opus_array_write_update(OpusRaid *s)
 {
     QEMU_LOCK_GUARD(&s->meta_lock);
@@ -216,6 +237,7 @@ void coroutine_fn GRAPH_RDLOCK opus_array_flush_all(OpusRaid *s, OpusFlush *f)
 {
     /* One that is being rebuilt holds guest data up to where that is done. */
     RaidMask use = raid_mask_first(s->geom.nr_slots) & ~opus_missing_at(s, 0);
+    OpusMember *replacement = opus_replacement_at(s, 0);
 
     f->s = s;
     f->nr = 0;
@@ -227,6 +249,9 @@ void coroutine_fn GRAPH_RDLOCK opus_array_flush_all(OpusRaid *s, OpusFlush *f)
     }
     if (f->nr) {
         opus_parallel(flush_task, f, f->nr, f->nr);
+    }
+    if (replacement && opus_member_flush(replacement) < 0) {
+        qatomic_set(&s->replacement_failed, true);
     }
 }
 
@@ -249,6 +274,9 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s)
                                           f.rets[i]) < 0) {
             ret = -EIO;
         }
+    }
+    if (qatomic_read(&s->replacement_failed)) {
+        opus_array_drop_replacement(s, "flush", -EIO);
     }
     return ret;
 }
@@ -314,6 +342,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
             lagging_slots |= RAID_BIT(m->slot);
         }
     }
+    opus_array_restart_replacements(s);
     if (OPUS_SABOTAGED(LAGGING_SUPERS)) {
         lagging_slots = 0;
     }

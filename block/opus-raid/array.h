@@ -36,6 +36,14 @@ opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
                        int err);
 
 /**
+ * opus_array_write_failed: the same for the member of a slot, or for one that
+ * is going to replace it; the latter is then given up.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_array_write_failed(OpusRaid *s, OpusMember *m, const char *reason,
+                        int err);
+
+/**
  * opus_array_write_update: write all superblocks, with a new event count
  *
  * Returns 0 when it is durable, or -EIO when the array has failed.
@@ -114,8 +122,32 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s);
  * member whose log can't be written has failed.
  */
 int coroutine_fn GRAPH_RDLOCK
-opus_array_record_bad(OpusRaid *s, unsigned slot, uint64_t member_off,
+opus_array_record_bad(OpusRaid *s, OpusMember *m, uint64_t member_off,
                       uint64_t bytes);
+
+/**
+ * opus_array_replace_begin: give a slot a second member, to replace the first
+ * @m:    a spare, or one that was about to replace the slot's in another run
+ * @slot: its member is in sync
+ *
+ * Called while no request is in flight. Returns 0 or -EIO when the array has
+ * failed; the member may have failed in either case.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_array_replace_begin(OpusRaid *s, OpusMember *m, unsigned slot);
+
+/**
+ * opus_array_replace_finish: the replacement holds all of the slot, so it
+ * takes over, and the member that had it is faulty
+ *
+ * Called while no request is in flight. Returns 0, or -EIO when the
+ * replacement, the slot's member or the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_replace_finish(OpusRaid *s);
+
+/* Give the replacement up: tell, durably, and go on without. */
+void coroutine_fn GRAPH_RDLOCK
+opus_array_drop_replacement(OpusRaid *s, const char *reason, int err);
 
 /**
  * opus_array_resync_checkpoint: record durably how far the resync is

@@ -286,6 +286,8 @@ static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
 {
     s->rebuild_slot = -1;
     s->rebuild_checkpoint = 0;
+    s->replacement = NULL;
+    s->replacement_failed = false;
     s->rebuild_by_bitmap = false;
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];

@@ -46,6 +46,9 @@ static bool check_growable(const OpusRaid *s, Error **errp)
     } else if (s->state != RAID_ARRAY_OPTIMAL) {
         error_setg(errp, "Array '%s' is %s: it can grow when it is optimal",
                    node, raid_array_state_name(s->state));
+    } else if (s->replacement) {
+        error_setg(errp, "Array '%s' can't grow while a member of it is being "
+                   "replaced", node);
     } else if (s->slots[0]->super.minor_version == 0) {
         error_setg(errp, "Array '%s' has its superblocks at the end of its "
                    "members (metadata 1.0): grow it with mdadm", node);

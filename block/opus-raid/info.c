@@ -84,7 +84,7 @@ static OpusRaidMemberInfoList *GRAPH_RDLOCK members_info(const OpusRaid *s)
                                               : empty_slot_info(slot));
     }
     for (unsigned i = 0; i < s->nr_members; i++) {
-        if (s->members[i].slot < 0) {
+        if (s->members[i].slot < 0 || &s->members[i] == s->replacement) {
             QAPI_LIST_APPEND(tail, member_info(&s->members[i], rebuilt));
         }
     }

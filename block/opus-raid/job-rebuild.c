@@ -17,9 +17,11 @@
 #include "control.h"
 #include "job.h"
 #include "job-rebuild.h"
+#include "journal.h"
 #include "member.h"
 #include "membership.h"
 #include "policy.h"
+#include "ppl.h"
 #include "rebuild.h"
 #include "watch.h"
 
@@ -64,7 +66,7 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
             if (opus_rebuild_is_active(s)) {
                 opus_array_rebuild_checkpoint(s);
             }
-        } else {
+        } else if (!qatomic_read(&s->replacement)) {
             ret = opus_rebuild_finish(s);
         }
         if (ret == -ENOSPC && opus_rebuild_is_active(s)) {
@@ -72,7 +74,7 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
                        " of the members' data areas: too few members can be "
                        "read there, and member '%s' has no room to record it",
                        s->rebuild_slot, qatomic_read(&s->rebuild_done),
-                       opus_member_name(s->slots[s->rebuild_slot]));
+                       opus_member_name(opus_rebuild_target(s)));
         } else if (ret < 0 && opus_rebuild_is_active(s)) {
             error_setg_errno(errp, -ret, "Slot %d can't be rebuilt at byte %"
                              PRIu64 " of the members' data areas",
@@ -83,6 +85,36 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
                        "array, has failed");
         }
     }
+    return ret;
+}
+
+static int coroutine_fn GRAPH_RDLOCK finish_co(OpusRaid *s, void *opaque,
+                                               Error **errp)
+{
+    int ret = opus_array_replace_finish(s);
+
+    if (ret < 0) {
+        error_setg(errp, "The member that was to replace another, or the "
+                   "array, has failed");
+    }
+    return ret;
+}
+
+/*
+ * All is copied. The members change places while no request is in flight, so
+ * there is no instant in which a write could miss one of them.
+ */
+static int rebuild_prepare(Job *job)
+{
+    OpusRaid *s = opus_job(job)->s;
+    int ret;
+
+    if (!qatomic_read(&s->replacement)) {
+        return 0;
+    }
+    bdrv_drained_begin(s->bs);
+    ret = opus_control_run(s, finish_co, NULL, &job->err);
+    bdrv_drained_end(s->bs);
     return ret;
 }
 
@@ -105,9 +137,34 @@ static const BlockJobDriver rebuild_job_driver = {
         .free          = block_job_free,
         .user_resume   = block_job_user_resume,
         .run           = rebuild_run,
+        .prepare       = rebuild_prepare,
         .clean         = rebuild_clean,
     },
 };
+
+static bool is_large_enough(const OpusRaid *s, const OpusMember *m)
+{
+    return m->super.data_size_sectors * RAID_SECTOR_BYTES >=
+           s->geom.member_bytes;
+}
+
+/* A replacement of an earlier run, whose slot is still to be replaced. */
+static OpusMember *find_half_done(OpusRaid *s)
+{
+    if (s->state != RAID_ARRAY_OPTIMAL || s->ppl || s->journal ||
+        opus_rebuild_is_active(s)) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        OpusMember *m = &s->members[i];
+
+        if (opus_member_was_replacement(m) && is_large_enough(s, m) &&
+            md_super_role(&m->super) < s->geom.nr_slots) {
+            return m;
+        }
+    }
+    return NULL;
+}
 
 /* Which slot for which spare; false when one of them is not there. */
 static bool find_spare(OpusRaid *s, OpusMember **spare, unsigned *slot)
@@ -131,9 +188,8 @@ static bool find_spare(OpusRaid *s, OpusMember **spare, unsigned *slot)
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
 
-        if (m->state == RAID_MEMBER_SPARE &&
-            m->super.data_size_sectors * RAID_SECTOR_BYTES >=
-            s->geom.member_bytes) {
+        if ((m->state == RAID_MEMBER_SPARE ||
+             opus_member_was_replacement(m)) && is_large_enough(s, m)) {
             *spare = m;
             *slot = raid_mask_lowest(missing_slots);
             return true;
@@ -145,6 +201,7 @@ static bool find_spare(OpusRaid *s, OpusMember **spare, unsigned *slot)
 typedef struct Begin {
     OpusMember *m;
     unsigned slot;
+    bool replace;               /* the slot has a member, which stays */
 } Begin;
 
 static int coroutine_fn GRAPH_RDLOCK begin_co(OpusRaid *s, void *opaque,
@@ -153,31 +210,16 @@ static int coroutine_fn GRAPH_RDLOCK begin_co(OpusRaid *s, void *opaque,
     Begin *begin = opaque;
 
     opus_policy_teach(s, begin->m);
-    return opus_array_rebuild_begin(s, begin->m, begin->slot);
+    return begin->replace
+           ? opus_array_replace_begin(s, begin->m, begin->slot)
+           : opus_array_rebuild_begin(s, begin->m, begin->slot);
 }
 
-/* Is there a member with a slot that is partly rebuilt? If not, make one. */
-static bool choose_target(OpusRaid *s, Error **errp)
+/* Members that requests know by their slot must not lose it meanwhile. */
+static bool begin_drained(OpusRaid *s, Begin *begin, Error **errp)
 {
-    Begin begin;
-
-    if (s->state != RAID_ARRAY_DEGRADED) {
-        error_setg(errp, "Array '%s' is %s: there is nothing to rebuild",
-                   bdrv_get_node_name(s->bs),
-                   raid_array_state_name(s->state));
-        return false;
-    }
-    if (opus_rebuild_is_active(s)) {
-        return true;
-    }
-    if (!find_spare(s, &begin.m, &begin.slot)) {
-        error_setg(errp, "Array '%s' has no spare to rebuild",
-                   bdrv_get_node_name(s->bs));
-        return false;
-    }
-    /* Members that requests know by their slot must not lose it meanwhile. */
     bdrv_drained_begin(s->bs);
-    opus_control_run(s, begin_co, &begin, NULL);
+    opus_control_run(s, begin_co, begin, NULL);
     bdrv_drained_end(s->bs);
     if (!opus_rebuild_is_active(s)) {
         error_setg(errp, "The spare of array '%s' failed when it was taken "
@@ -187,7 +229,36 @@ static bool choose_target(OpusRaid *s, Error **errp)
     return true;
 }
 
-bool opus_rebuild_start(OpusRaid *s, const char *job_id, Error **errp)
+/* Is there a member that is partly rebuilt? If not, make one. */
+static bool choose_target(OpusRaid *s, Error **errp)
+{
+    Begin begin = { .m = find_half_done(s), .replace = true };
+
+    if (opus_rebuild_is_active(s) && s->state != RAID_ARRAY_FAILED) {
+        return true;
+    }
+    if (begin.m) {
+        begin.slot = md_super_role(&begin.m->super);
+        return begin_drained(s, &begin, errp);
+    }
+    if (s->state != RAID_ARRAY_DEGRADED) {
+        error_setg(errp, "Array '%s' is %s: there is nothing to rebuild",
+                   bdrv_get_node_name(s->bs),
+                   raid_array_state_name(s->state));
+        return false;
+    }
+    begin.replace = false;
+    if (!find_spare(s, &begin.m, &begin.slot)) {
+        error_setg(errp, "Array '%s' has no spare to rebuild",
+                   bdrv_get_node_name(s->bs));
+        return false;
+    }
+    return begin_drained(s, &begin, errp);
+}
+
+/* @begin: what is to be done; NULL: what there is to do */
+static bool rebuild_start(OpusRaid *s, Begin *begin, const char *job_id,
+                          Error **errp)
 {
     const char *node = bdrv_get_node_name(s->bs);
     OpusJob *job;
@@ -204,9 +275,9 @@ bool opus_rebuild_start(OpusRaid *s, const char *job_id, Error **errp)
     }
     /* Both of these wait, and other work of the main loop may come between. */
     s->rebuild_starting = true;
-    job = !choose_target(s, errp) ? NULL :
-          opus_job_create(s, &rebuild_job_driver, job_id, s->rebuild_speed,
-                          errp);
+    job = !(begin ? begin_drained(s, begin, errp) : choose_target(s, errp)) ?
+          NULL : opus_job_create(s, &rebuild_job_driver, job_id,
+                                 s->rebuild_speed, errp);
     s->rebuild_starting = false;
     if (!job) {
         return false;
@@ -216,12 +287,76 @@ bool opus_rebuild_start(OpusRaid *s, const char *job_id, Error **errp)
     return true;
 }
 
+bool opus_rebuild_start(OpusRaid *s, const char *job_id, Error **errp)
+{
+    return rebuild_start(s, NULL, job_id, errp);
+}
+
+bool opus_replace_start(OpusRaid *s, OpusMember *m, unsigned slot,
+                        const char *job_id, Error **errp)
+{
+    Begin begin = { .m = m, .slot = slot, .replace = true };
+    const char *node = bdrv_get_node_name(s->bs);
+
+    if (opus_rebuild_is_active(s)) {
+        error_setg(errp, "Array '%s' is being rebuilt, or was and is to go "
+                   "on", node);
+    } else if (m->state != RAID_MEMBER_SPARE &&
+               !opus_member_was_replacement(m)) {
+        error_setg(errp, "Member '%s' is %s, and no spare",
+                   opus_member_name(m), raid_member_state_name(m->state));
+    } else if (!is_large_enough(s, m)) {
+        error_setg(errp, "The spare '%s' of array '%s' is too small",
+                   opus_member_name(m), node);
+    } else {
+        return rebuild_start(s, &begin, job_id, errp);
+    }
+    return false;
+}
+
+bool opus_replace_is_possible(OpusRaid *s, Error **errp)
+{
+    const char *node = bdrv_get_node_name(s->bs);
+
+    if (s->ppl || s->journal) {
+        error_setg(errp, "Array '%s' has a %s: no member of such an array can "
+                   "be replaced; fail it, and have it rebuilt", node,
+                   s->ppl ? "partial parity log" : "stripe journal");
+    } else if (!raid_has_parity(&s->geom) && !raid_has_mirrors(&s->geom)) {
+        error_setg(errp, "Array '%s' has no redundancy: no member of it can "
+                   "be replaced", node);
+    } else if (s->state != RAID_ARRAY_OPTIMAL) {
+        error_setg(errp, "Array '%s' is %s: a member can be replaced when it "
+                   "is optimal", node, raid_array_state_name(s->state));
+    } else if (!opus_is_writable(s->bs)) {
+        error_setg(errp, "Array '%s' is read-only", node);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+OpusMember *opus_find_spare(OpusRaid *s)
+{
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        if (s->members[i].state == RAID_MEMBER_SPARE &&
+            is_large_enough(s, &s->members[i])) {
+            return &s->members[i];
+        }
+    }
+    return NULL;
+}
+
 bool opus_rebuild_is_wanted(OpusRaid *s)
 {
     OpusMember *spare;
     unsigned slot;
 
-    return s->state == RAID_ARRAY_DEGRADED && !s->rebuild_job &&
-           !s->rebuild_starting &&
-           (opus_rebuild_is_active(s) || find_spare(s, &spare, &slot));
+    if (s->rebuild_job || s->rebuild_starting) {
+        return false;
+    }
+    if (s->state == RAID_ARRAY_DEGRADED) {
+        return opus_rebuild_is_active(s) || find_spare(s, &spare, &slot);
+    }
+    return find_half_done(s);
 }

@@ -17,6 +17,21 @@
  */
 bool opus_rebuild_start(OpusRaid *s, const char *job_id, Error **errp);
 
+/**
+ * opus_replace_start: the same, with a spare for a slot that has a member
+ * @m: the spare
+ *
+ * The member stays in use until the spare holds all that it does.
+ */
+bool opus_replace_start(OpusRaid *s, OpusMember *m, unsigned slot,
+                        const char *job_id, Error **errp);
+
+/* May a member be replaced now? If not, @errp says why. Main loop. */
+bool opus_replace_is_possible(OpusRaid *s, Error **errp);
+
+/* A spare that is large enough, or NULL. */
+OpusMember *opus_find_spare(OpusRaid *s);
+
 /* Is there one to start that could be? Main loop. */
 bool opus_rebuild_is_wanted(OpusRaid *s);
 

@@ -270,6 +270,9 @@ static void move_members(OpusRaid *s, OpusMember *to)
             s->slots[slot] = to + (s->slots[slot] - s->members);
         }
     }
+    if (s->replacement) {
+        s->replacement = to + (s->replacement - s->members);
+    }
     g_free(s->members);
     s->members = to;
 }
@@ -328,6 +331,9 @@ static void detach(OpusRaid *s, OpusMember *m)
                 s->slots[slot]--;
             }
         }
+        if (s->replacement > m) {
+            s->replacement--;
+        }
         s->nr_members--;
         memmove(m, m + 1, (s->nr_members - index) * sizeof(*m));
     }
@@ -383,7 +389,7 @@ bool opus_member_add(OpusRaid *s, const char *name, bool force,
     return ok;
 }
 
-static OpusMember *find_member(OpusRaid *s, const char *name, Error **errp)
+OpusMember *opus_member_find(OpusRaid *s, const char *name, Error **errp)
 {
     GRAPH_RDLOCK_GUARD_MAINLOOP();
 
@@ -410,9 +416,16 @@ static int coroutine_fn GRAPH_RDLOCK fail_co(OpusRaid *s, void *opaque,
     return ret;
 }
 
+static int coroutine_fn GRAPH_RDLOCK
+fail_replacement_co(OpusRaid *s, void *opaque, Error **errp)
+{
+    opus_array_drop_replacement(s, "by command", -ECANCELED);
+    return 0;
+}
+
 bool opus_member_fail(OpusRaid *s, const char *name, Error **errp)
 {
-    OpusMember *m = find_member(s, name, errp);
+    OpusMember *m = opus_member_find(s, name, errp);
     unsigned slot;
 
     GLOBAL_STATE_CODE();
@@ -426,6 +439,9 @@ bool opus_member_fail(OpusRaid *s, const char *name, Error **errp)
                    raid_member_state_name(m->state));
         return false;
     }
+    if (m == s->replacement) {
+        return opus_control_run(s, fail_replacement_co, NULL, errp) == 0;
+    }
     slot = m->slot;
     if (!opus_array_can_lose(s, slot)) {
         error_setg(errp, "Array '%s' can't do without member '%s'",
@@ -437,7 +453,7 @@ bool opus_member_fail(OpusRaid *s, const char *name, Error **errp)
 
 bool opus_member_remove(OpusRaid *s, const char *name, Error **errp)
 {
-    OpusMember *m = find_member(s, name, errp);
+    OpusMember *m = opus_member_find(s, name, errp);
     unsigned nr_abandoned;
 
     GLOBAL_STATE_CODE();
@@ -453,7 +469,7 @@ bool opus_member_remove(OpusRaid *s, const char *name, Error **errp)
     }
     bdrv_drained_begin(s->bs);
     /* Waiting may have changed what it is, and where. */
-    m = find_member(s, name, errp);
+    m = opus_member_find(s, name, errp);
     if (m && (s->rebuild_starting || m->state == RAID_MEMBER_IN_SYNC ||
               (m->state == RAID_MEMBER_REBUILDING && m->slot >= 0))) {
         error_setg(errp, "Member '%s' has just been taken into use", name);

@@ -2,7 +2,8 @@
 /*
  * Membership: nodes that come to an array and leave it
  *
- * All functions are for the main loop. They return false with @errp set.
+ * All functions are for the main loop. They return false or
+ * NULL with @errp set.
  */
 #ifndef BLOCK_OPUS_RAID_MEMBERSHIP_H
 #define BLOCK_OPUS_RAID_MEMBERSHIP_H
@@ -25,6 +26,9 @@ bool opus_member_can_return(OpusRaid *s, const MdSuper *super);
  */
 bool opus_member_add(OpusRaid *s, const char *name, bool force,
                      uint8_t devflags, Error **errp);
+
+/* The member with the node name @name. */
+OpusMember *opus_member_find(OpusRaid *s, const char *name, Error **errp);
 
 /* Stop using a member that the array can do without. */
 bool opus_member_fail(OpusRaid *s, const char *name, Error **errp);

@@ -82,6 +82,10 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
     super->cnt_corrected_read = m->corrected_before +
                                 qatomic_read(&m->corrected_reads);
 
+    super->feature_map &= ~MD_FEATURE_REPLACEMENT;
+    if (m == s->replacement) {
+        super->feature_map |= MD_FEATURE_REPLACEMENT;
+    }
     if (m->state == RAID_MEMBER_REBUILDING) {
         /* Only this far does it claim to hold its slot (I8). */
         super->feature_map |= MD_FEATURE_RECOVERY_OFFSET;
@@ -149,7 +153,8 @@ static int coroutine_fn GRAPH_RDLOCK write_super(OpusMember *m)
 }
 
 typedef struct SuperWrite {
-    OpusMember *members[RAID_MAX_MEMBERS];
+    OpusRaid *s;
+    OpusMember *members[RAID_MAX_MEMBERS + 1];
     RaidMask failed_slots;
 } SuperWrite;
 
@@ -158,7 +163,12 @@ static void coroutine_fn GRAPH_RDLOCK super_write_task(void *opaque,
 {
     SuperWrite *w = opaque;
 
-    if (write_super(w->members[i]) < 0) {
+    if (write_super(w->members[i]) == 0) {
+        return;
+    }
+    if (w->members[i] == w->s->replacement) {
+        qatomic_set(&w->s->replacement_failed, true);
+    } else {
         w->failed_slots |= RAID_BIT(w->members[i]->slot);
     }
 }
@@ -166,7 +176,7 @@ static void coroutine_fn GRAPH_RDLOCK super_write_task(void *opaque,
 RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
                                                        RaidMask slots)
 {
-    SuperWrite w = { .failed_slots = 0 };
+    SuperWrite w = { .s = s };
     uint64_t now = md_time_now();
     unsigned nr = 0;
 
@@ -174,6 +184,10 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
         RAID_MASK_FOREACH(slot, slots) {
             super_update(s, s->slots[slot], now);
             w.members[nr++] = s->slots[slot];
+        }
+        if (s->replacement && s->replacement->slot >= 0) {
+            super_update(s, s->replacement, now);
+            w.members[nr++] = s->replacement;
         }
     }
     if (nr) {
@@ -188,5 +202,11 @@ int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         super_update(s, m, md_time_now());
     }
+    return write_super(m);
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_metadata_restart_recovery(OpusMember *m)
+{
+    m->super.recovery_offset = 0;
     return write_super(m);
 }

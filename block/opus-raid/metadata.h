@@ -25,7 +25,9 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error);
  * @slots: slots with a member
  *
  * Takes what they say from @s: event count, states, clean or dirty. All are
- * written at the same time, each with FUA; returns when all are done.
+ * written at the same time, each with FUA; returns when all are done. So is
+ * that of a member that is going to replace another; if it can't be written,
+ * @s->replacement_failed is set.
  *
  * Returns the slots whose member could not be written. Called with meta_lock
  * held.
@@ -36,5 +38,12 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
 /* The same for a spare, which has no slot. Returns 0 or a negative errno. */
 int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
                                                         OpusMember *m);
+
+/**
+ * opus_metadata_restart_recovery: @m claims to hold nothing of its slot
+ *
+ * All else in its superblock stays as it was. Returns 0 or a negative errno.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_metadata_restart_recovery(OpusMember *m);
 
 #endif /* BLOCK_OPUS_RAID_METADATA_H */

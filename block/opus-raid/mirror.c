@@ -57,9 +57,9 @@ typedef struct CopyWrite {
     size_t bytes;
     uint8_t *buf;
     unsigned nr;
-    OpusMember *members[RAID_MAX_MEMBERS];
-    uint64_t member_off[RAID_MAX_MEMBERS];
-    int rets[RAID_MAX_MEMBERS];
+    OpusMember *members[RAID_MAX_MEMBERS + 1];      /* a replacement, too */
+    uint64_t member_off[RAID_MAX_MEMBERS + 1];
+    int rets[RAID_MAX_MEMBERS + 1];
 } CopyWrite;
 
 static void coroutine_fn GRAPH_RDLOCK copy_write_task(void *opaque, unsigned i)
@@ -95,6 +95,16 @@ static RaidMask copies_to_write(OpusRaid *s, uint64_t array_off)
     return copies;
 }
 
+/* @m may be NULL. */
+static void add_write(CopyWrite *w, OpusMember *m, uint64_t member_off)
+{
+    if (m) {
+        w->members[w->nr] = m;
+        w->member_off[w->nr] = member_off;
+        w->nr++;
+    }
+}
+
 /* Write all copies. Returns 0, or -EIO when the array has failed. */
 static int coroutine_fn GRAPH_RDLOCK
 write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
@@ -110,20 +120,22 @@ write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
         RaidLoc loc;
 
         raid_map_copy(&s->geom, array_off, copy, &loc);
-        w->members[w->nr] = s->slots[loc.slot];
-        w->member_off[w->nr] = loc.member_off;
-        w->nr++;
+        add_write(w, s->slots[loc.slot], loc.member_off);
+        if (loc.slot == s->rebuild_slot) {
+            add_write(w, opus_replacement_at(s, loc.member_off),
+                      loc.member_off);
+        }
     }
     opus_parallel(copy_write_task, w, w->nr, w->nr);
     for (unsigned i = 0; i < w->nr; i++) {
         if (w->rets[i] < 0 && !OPUS_SABOTAGED(WRITE_ERROR_IGNORED) &&
-            opus_array_fail_member(s, w->members[i]->slot, "write",
-                                   w->rets[i]) < 0) {
+            opus_array_write_failed(s, w->members[i], "write",
+                                    w->rets[i]) < 0) {
             ret = -EIO;
         }
     }
     opus_count(&s->stats, OPUS_COUNT_PLAIN_WRITES);
-    if (w->nr < s->geom.copies) {
+    if (raid_mask_count(copies) < s->geom.copies) {
         opus_count(&s->stats, OPUS_COUNT_DEGRADED_WRITES);
     }
     return ret;
@@ -324,9 +336,8 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t array_off,
 /* Returns 0, -ENODATA when no copy of it can be read, or a negative errno. */
 static int coroutine_fn GRAPH_RDLOCK
 rebuild_piece(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
-              RaidLoc target)
+              OpusMember *to, uint64_t member_off)
 {
-    OpusMember *m = s->slots[target.slot];
     RaidMask unreadable_slots = 0;
     int ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
 
@@ -336,10 +347,10 @@ rebuild_piece(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
     if (ret < 0) {
         return ret;
     }
-    ret = opus_member_pwrite(m, opus_member_data(m, target.member_off), buf,
-                             bytes, 0);
+    ret = opus_member_pwrite(to, opus_member_data(to, member_off), buf, bytes,
+                             0);
     if (ret < 0) {
-        ret = opus_array_fail_member(s, target.slot, "write", ret);
+        ret = opus_array_write_failed(s, to, "write", ret);
     }
     RAID_MASK_FOREACH(slot, unreadable_slots) {
         if (ret == 0 && rewrite_copy(s, array_off, buf, bytes, slot) < 0) {
@@ -352,7 +363,7 @@ rebuild_piece(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
 /* What can be had of a chunk that can't be had as a whole; the rest is bad. */
 static int coroutine_fn GRAPH_RDLOCK
 rebuild_crumbs(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
-               RaidLoc target)
+               OpusMember *to, uint64_t member_off)
 {
     size_t bad_bytes = 0;       /* in front of @done, recorded together */
     size_t done = 0;
@@ -360,23 +371,21 @@ rebuild_crumbs(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
 
     while (done < bytes && ret == 0) {
         size_t here = MIN(bytes - done, OPUS_CRUMB_BYTES);
-        RaidLoc loc = target;
 
-        loc.member_off += done;
-        ret = rebuild_piece(s, array_off + done, buf, here, loc);
+        ret = rebuild_piece(s, array_off + done, buf, here, to,
+                            member_off + done);
         if (ret == -ENODATA) {
             bad_bytes += here;
             ret = 0;
         } else if (ret == 0 && bad_bytes) {
-            ret = opus_array_record_bad(s, target.slot,
-                                        loc.member_off - bad_bytes, bad_bytes);
+            ret = opus_array_record_bad(s, to, member_off + done - bad_bytes,
+                                        bad_bytes);
             bad_bytes = 0;
         }
         done += here;
     }
     if (ret == 0 && bad_bytes) {
-        ret = opus_array_record_bad(s, target.slot,
-                                    target.member_off + done - bad_bytes,
+        ret = opus_array_record_bad(s, to, member_off + done - bad_bytes,
                                     bad_bytes);
     }
     return ret;
@@ -384,16 +393,16 @@ rebuild_crumbs(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
 
 int coroutine_fn GRAPH_RDLOCK
 opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
-                    RaidLoc target)
+                    OpusMember *to, uint64_t member_off)
 {
     void *buf = opus_bounce_alloc(bytes);
     int ret = -ENOMEM;
 
     if (buf) {
-        ret = rebuild_piece(s, array_off, buf, bytes, target);
+        ret = rebuild_piece(s, array_off, buf, bytes, to, member_off);
     }
     if (ret == -ENODATA) {
-        ret = rebuild_crumbs(s, array_off, buf, bytes, target);
+        ret = rebuild_crumbs(s, array_off, buf, bytes, to, member_off);
     }
     opus_bounce_free(buf, bytes);
     return ret;

@@ -46,8 +46,9 @@ opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
                  BdrvRequestFlags flags);
 
 /**
- * opus_mirror_rebuild: copy inside one chunk from a usable copy to @target
- * @target: where the copy of @array_off lies on the slot that is rebuilt
+ * opus_mirror_rebuild: copy inside one chunk from a usable copy
+ * @to:         the member of the slot that is rebuilt, or its replacement
+ * @member_off: where the copy of @array_off lies there
  *
  * Called with the chunk's lock held. What no copy has is recorded as bad.
  * Returns 0 when that is done or the slot's member has failed, -ENOSPC when it
@@ -55,6 +56,6 @@ opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
  */
 int coroutine_fn GRAPH_RDLOCK
 opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
-                    RaidLoc target);
+                    OpusMember *to, uint64_t member_off);
 
 #endif /* BLOCK_OPUS_RAID_MIRROR_H */

@@ -28,6 +28,7 @@
 #define BLOCK_OPUS_RAID_H
 
 #include "block/block_int.h"
+#include <linux/raid/md_p.h>
 #include "qapi/qapi-types-block-core.h"
 #include "qapi/qapi-types-opus-raid-types.h"
 #include "qemu/coroutine.h"
@@ -134,6 +135,14 @@ typedef struct OpusRaid {
     uint64_t rebuild_done;
     bool rebuild_by_bitmap;     /* only what the bitmap names; as the slot */
     uint64_t rebuild_checkpoint;    /* member bytes; under meta_lock */
+    /*
+     * Atomic: the member that is to take over rebuild_slot from the one that
+     * holds it, or NULL. What is said above of the slot's member is then said
+     * of this one: below rebuild_done it holds what the other does, and gets
+     * all writes. Nobody reads it. Set while no request is in flight.
+     */
+    OpusMember *replacement;
+    bool replacement_failed;        /* atomic: it is to be dropped */
 
     /* Main loop only */
     QEMUBH *watch_bh;               /* looks whether there is a job to start */
@@ -206,6 +215,31 @@ static inline RaidMask opus_missing_at(OpusRaid *s, uint64_t member_off)
 static inline RaidMask opus_written_slots(OpusRaid *s)
 {
     return raid_mask_first(s->geom.nr_slots) & ~opus_missing_at(s, 0);
+}
+
+/* For the same: the member that must be written beside that of its slot. */
+static inline OpusMember *opus_replacement_at(OpusRaid *s,
+                                              uint64_t member_off)
+{
+    OpusMember *m = qatomic_read(&s->replacement);
+
+    if (unlikely(m) && member_off < qatomic_load_acquire(&s->rebuild_done)) {
+        return m;
+    }
+    return NULL;
+}
+
+/* One that was going to replace another, and is not any more. */
+static inline bool opus_member_was_replacement(const OpusMember *m)
+{
+    return m->state == RAID_MEMBER_REBUILDING && m->slot < 0 &&
+           (m->super.feature_map & MD_FEATURE_REPLACEMENT);
+}
+
+/* The member that is rebuilt, or was last; rebuild_slot is not -1. */
+static inline OpusMember *opus_rebuild_target(const OpusRaid *s)
+{
+    return qatomic_read(&s->replacement) ?: s->slots[s->rebuild_slot];
 }
 
 static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)

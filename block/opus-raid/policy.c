@@ -118,6 +118,9 @@ static bool check_state(const OpusRaid *s, Error **errp)
         error_setg(errp, "Array '%s' is %s: its consistency policy can be "
                    "changed when it is optimal", node,
                    raid_array_state_name(s->state));
+    } else if (s->replacement) {
+        error_setg(errp, "Array '%s' has a member that is being replaced: its "
+                   "consistency policy can be changed when that is done", node);
     } else if (s->forced) {
         error_setg(errp, "Array '%s' was started by force: its consistency "
                    "policy can be changed when it has been opened again",

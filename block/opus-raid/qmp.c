@@ -109,6 +109,51 @@ void qmp_opus_raid_set_consistency_policy(const char *node_name,
     }
 }
 
+/* The spare that is named, made one first if it is none yet; or any. */
+static OpusMember *find_replacement(OpusRaid *s, const char *name, bool force,
+                                    Error **errp)
+{
+    OpusMember *m;
+
+    if (!name) {
+        m = opus_find_spare(s);
+        if (!m) {
+            error_setg(errp, "Array '%s' has no spare",
+                       bdrv_get_node_name(s->bs));
+        }
+        return m;
+    }
+    m = opus_member_find(s, name, NULL);
+    if (m) {
+        return m;
+    }
+    return opus_member_add(s, name, force, 0, errp) ?
+           opus_member_find(s, name, errp) : NULL;
+}
+
+void qmp_opus_raid_replace_member(const char *node_name, const char *member,
+                                  const char *replacement, bool has_force,
+                                  bool force, const char *job_id, Error **errp)
+{
+    OpusRaid *s = find_array(node_name, errp);
+    OpusMember *m = s ? opus_member_find(s, member, errp) : NULL;
+    unsigned slot;
+
+    if (!m || !opus_replace_is_possible(s, errp)) {
+        return;
+    }
+    if (m->slot < 0 || m->state != RAID_MEMBER_IN_SYNC) {
+        error_setg(errp, "Member '%s' is %s: only one that is in sync can be "
+                   "replaced", member, raid_member_state_name(m->state));
+        return;
+    }
+    slot = m->slot;
+    m = find_replacement(s, replacement, force, errp);
+    if (m) {
+        opus_replace_start(s, m, slot, job_id, errp);
+    }
+}
+
 OpusRaidInfoList *qmp_query_opus_raid(const char *node_name, Error **errp)
 {
     OpusRaidInfoList *list = NULL;

@@ -15,6 +15,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/lockable.h"
 #include "array.h"
 #include "bitmap.h"
 #include "journal.h"
@@ -28,7 +29,7 @@
 bool opus_rebuild_is_active(const OpusRaid *s)
 {
     return s->rebuild_slot >= 0 &&
-           s->slots[s->rebuild_slot]->state == RAID_MEMBER_REBUILDING;
+           opus_rebuild_target(s)->state == RAID_MEMBER_REBUILDING;
 }
 
 /*
@@ -67,10 +68,17 @@ static bool chunk_is_needed(OpusRaid *s, uint64_t sync_off, uint64_t bytes)
                                           RAID_SECTOR_BYTES));
 }
 
+/* A pass, and the member that it is for. */
+typedef struct Rebuild {
+    OpusPass pass;
+    OpusMember *to;
+} Rebuild;
+
 static int coroutine_fn GRAPH_RDLOCK rebuild_chunk(OpusPass *pass,
                                                    uint64_t chunk)
 {
     OpusRaid *s = pass->s;
+    OpusMember *to = container_of(pass, Rebuild, pass)->to;
     RaidLoc loc = {
         .slot = s->rebuild_slot,
         .member_off = chunk << s->geom.chunk_shift,
@@ -79,27 +87,33 @@ static int coroutine_fn GRAPH_RDLOCK rebuild_chunk(OpusPass *pass,
                          s->geom.member_bytes - loc.member_off);
     uint64_t array_off;
 
-    if (!opus_rebuild_is_active(s)) {
+    if (to->state != RAID_MEMBER_REBUILDING || to->slot < 0) {
         return -EIO;
     }
     if (raid_has_parity(&s->geom)) {
         return chunk_is_needed(s, loc.member_off, bytes)
-               ? opus_stripe_rebuild(s, chunk, loc.slot) : 0;
+               ? opus_stripe_rebuild(s, chunk, to) : 0;
     }
     if (raid_unmap(&s->geom, loc, &array_off) != RAID_USE_DATA) {
         return 0;
     }
     bytes = MIN(bytes, s->geom.array_bytes - array_off);
     return chunk_is_needed(s, array_off, bytes)
-           ? opus_mirror_rebuild(s, array_off, bytes, loc) : 0;
+           ? opus_mirror_rebuild(s, array_off, bytes, to,
+                                 loc.member_off) : 0;
 }
 
-/* In order, and with the chunk locked. */
+/*
+ * In order, and with the chunk locked. Once the target has failed, or the
+ * member that it was to replace, what is done counts no more.
+ */
 static void chunk_passed(OpusPass *pass, uint64_t chunk)
 {
     OpusRaid *s = pass->s;
+    OpusMember *to = container_of(pass, Rebuild, pass)->to;
 
-    if (opus_rebuild_is_active(s)) {
+    QEMU_LOCK_GUARD(&s->state_lock);
+    if (to->state == RAID_MEMBER_REBUILDING && to->slot >= 0) {
         qatomic_store_release(&s->rebuild_done,
                               MIN((chunk + 1) << s->geom.chunk_shift,
                                   s->geom.member_bytes));
@@ -121,28 +135,35 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, OpusPace *pace,
                          : qatomic_read(&s->rebuild_done);
     uint64_t left = s->geom.member_bytes - done;
     uint64_t first = done >> s->geom.chunk_shift;
-    OpusPass pass = {
-        .ops = &rebuild_ops,
-        .s = s,
-        .next = first,
-        .end = first + DIV_ROUND_UP(MIN(left, opus_pace_budget(pace)),
-                                    s->geom.chunk_bytes),
-        .max = opus_pass_width(s),
-        .pace = pace,
+    Rebuild r = {
+        .pass = {
+            .ops = &rebuild_ops,
+            .s = s,
+            .next = first,
+            .end = first + DIV_ROUND_UP(MIN(left, opus_pace_budget(pace)),
+                                        s->geom.chunk_bytes),
+            .max = opus_pass_width(s),
+            .pace = pace,
+        },
     };
     int ret;
 
     *bytes = 0;
+    if (qatomic_read(&s->replacement_failed)) {
+        opus_array_drop_replacement(s, "superblock write or flush", -EIO);
+    }
     if (!opus_rebuild_is_active(s) || s->state == RAID_ARRAY_FAILED) {
         return -EIO;
     }
     if (left == 0) {
         return 0;
     }
-    ret = opus_pass_run(&pass);
-    *bytes = (pass.next - first) << s->geom.chunk_shift;
+    r.to = opus_rebuild_target(s);
+    ret = opus_pass_run(&r.pass);
+    *bytes = (r.pass.next - first) << s->geom.chunk_shift;
     trace_opus_raid_rebuild(s->bs, s->rebuild_slot, done, done + *bytes, ret);
-    return opus_rebuild_is_active(s) ? ret : -EIO;
+    return opus_rebuild_is_active(s) && opus_rebuild_target(s) == r.to ? ret
+                                                                       : -EIO;
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s)

@@ -37,7 +37,7 @@ typedef struct StripeOps {
     OpusRaid *s;
     BdrvRequestFlags flags;
     unsigned nr;
-    StripeOp ops[RAID_MAX_MEMBERS * RAID_PLAN_MAX_BANDS];
+    StripeOp ops[(RAID_MAX_MEMBERS + 1) * RAID_PLAN_MAX_BANDS];
 } StripeOps;
 
 static void coroutine_fn GRAPH_RDLOCK read_task(void *opaque, unsigned i)
@@ -103,6 +103,22 @@ static void collect_ops(OpusRaid *s, const OpusColumns *c, bool writes,
     }
 }
 
+/* What the slot's member gets, one that is going to replace it gets, too. */
+static void add_replacement_ops(OpusRaid *s, const RaidPlan *plan,
+                                StripeOps *ops)
+{
+    OpusMember *m = opus_replacement_at(s, raid_stripe_member_off(&s->geom,
+                                                               plan->stripe));
+    unsigned nr = ops->nr;
+
+    for (unsigned i = 0; i < nr && unlikely(m); i++) {
+        if (ops->ops[i].m == s->slots[s->rebuild_slot]) {
+            ops->ops[ops->nr] = ops->ops[i];
+            ops->ops[ops->nr++].m = m;
+        }
+    }
+}
+
 static void coroutine_fn GRAPH_RDLOCK run_ops(StripeOps *ops,
                                               OpusParallelFn *fn)
 {
@@ -148,12 +164,13 @@ opus_stripe_write_members(OpusRaid *s, const OpusColumns *c,
     int ret = 0;
 
     collect_ops(s, c, true, &ops);
+    add_replacement_ops(s, c->plan, &ops);
     ops.flags = flags;
     run_ops(&ops, write_task);
     for (unsigned i = 0; i < ops.nr; i++) {
         if (ops.ops[i].ret < 0 && !OPUS_SABOTAGED(WRITE_ERROR_IGNORED) &&
-            opus_array_fail_member(s, ops.ops[i].m->slot, "write",
-                                   ops.ops[i].ret) < 0) {
+            opus_array_write_failed(s, ops.ops[i].m, "write",
+                                    ops.ops[i].ret) < 0) {
             ret = -EIO;
         }
     }

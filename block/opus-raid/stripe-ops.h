@@ -28,6 +28,7 @@ opus_stripe_read_members(OpusRaid *s, const OpusColumns *c,
 /**
  * opus_stripe_write_members: carry out the writes of a plan
  *
+ * What the member of a slot gets, one that is going to replace it gets, too.
  * Returns 0, or -EIO when the array has failed.
  */
 int coroutine_fn GRAPH_RDLOCK

@@ -17,10 +17,12 @@
 #include "qapi/qapi-events-opus-raid.h"
 #include "array.h"
 #include "bad-blocks.h"
+#include "bounce.h"
 #include "columns.h"
 #include "journal.h"
 #include "member.h"
 #include "ppl.h"
+#include "read-error.h"
 #include "stripe.h"
 #include "stripe-ops.h"
 #include "trace.h"
@@ -219,6 +221,7 @@ static int coroutine_fn GRAPH_RDLOCK lose_parity(OpusRaid *s,
                                                  const RaidPlan *plan)
 {
     uint64_t base = raid_stripe_member_off(&s->geom, plan->stripe);
+    OpusMember *replacement = opus_replacement_at(s, base);
     int ret = 0;
 
     for (unsigned i = 0; i < plan->nr_bands; i++) {
@@ -226,9 +229,14 @@ static int coroutine_fn GRAPH_RDLOCK lose_parity(OpusRaid *s,
 
         RAID_MASK_FOREACH(role, band->lose) {
             unsigned slot = raid_stripe_slot(&s->geom, plan->stripe, role);
+            uint64_t off = base + band->lo;
 
             if (ret == 0) {
-                ret = opus_array_record_bad(s, slot, base + band->lo,
+                ret = opus_array_record_bad(s, s->slots[slot], off,
+                                            band->hi - band->lo);
+            }
+            if (ret == 0 && replacement && slot == s->rebuild_slot) {
+                ret = opus_array_record_bad(s, replacement, off,
                                             band->hi - band->lo);
             }
         }
@@ -357,10 +365,13 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
  * too large.
  */
 static int coroutine_fn GRAPH_RDLOCK
-try_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
+try_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
             uint32_t hi, OpusUnreadable *unreadable)
 {
-    RaidMask missing_slots = opus_missing_slots(s);
+    unsigned slot = s->rebuild_slot;
+    unsigned role = raid_stripe_role(&s->geom, stripe, slot);
+    RaidMask missing_slots = opus_missing_slots(s) | RAID_BIT(slot);
+    uint64_t off = raid_stripe_member_off(&s->geom, stripe) + lo;
     OPUS_UNINITIALIZED OpusColumns c;
     RaidPlan plan;
     int ret;
@@ -380,10 +391,14 @@ try_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
     ret = opus_stripe_read_members(s, &c, unreadable);
     if (ret == 0) {
         opus_columns_recover(&c);
-        ret = opus_stripe_write_members(s, &c, 0);
+        ret = opus_member_pwrite(to, opus_member_data(to, off),
+                                 opus_column(&c, role, 0), hi - lo, 0);
+        if (ret < 0) {
+            ret = opus_array_write_failed(s, to, "write", ret);
+        }
         if (ret == 0 && unreadable->slots) {
             ret = opus_stripe_rewrite_members(
-                s, &c, unreadable->slots & ~opus_missing_slots(s));
+                s, &c, unreadable->slots & ~missing_slots);
         }
     }
     opus_columns_free(&c);
@@ -403,16 +418,52 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t member_off,
     }
 }
 
+/*
+ * From the member that is replaced, while that can be read. Returns 1 when
+ * this is done, 0 when it has to be computed, or a negative errno.
+ */
+static int coroutine_fn GRAPH_RDLOCK
+copy_piece(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
+           uint32_t hi)
+{
+    OpusMember *from = s->slots[s->rebuild_slot];
+    uint64_t off = raid_stripe_member_off(&s->geom, stripe) + lo;
+    void *buf;
+    int ret;
+
+    if (from == to ||
+        opus_member_is_bad(from, opus_member_data(from, off), hi - lo)) {
+        return 0;
+    }
+    buf = opus_bounce_alloc(hi - lo);
+    if (!buf) {
+        return -ENOMEM;
+    }
+    ret = opus_member_pread(from, opus_member_data(from, off), buf, hi - lo);
+    if (ret < 0) {
+        ret = opus_array_read_failed(s, s->rebuild_slot, ret);
+    } else {
+        ret = opus_member_pwrite(to, opus_member_data(to, off), buf, hi - lo,
+                                 0);
+        ret = ret < 0 ? opus_array_write_failed(s, to, "write", ret) : 1;
+    }
+    opus_bounce_free(buf, hi - lo);
+    return ret;
+}
+
 /* Returns 0, -ENODATA when it can't be computed, or a negative errno. */
 static int coroutine_fn GRAPH_RDLOCK
-rebuild_piece(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
+rebuild_piece(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
               uint32_t hi)
 {
     OpusUnreadable unreadable = { 0 };
-    int ret;
+    int ret = copy_piece(s, stripe, to, lo, hi);
 
+    if (ret) {
+        return MIN(ret, 0);
+    }
     do {
-        ret = try_rebuild(s, stripe, slot, lo, hi, &unreadable);
+        ret = try_rebuild(s, stripe, to, lo, hi, &unreadable);
     } while (ret == -EAGAIN);
     if (ret == -ENODATA) {
         send_unreadable(s, raid_stripe_member_off(&s->geom, stripe) + lo,
@@ -423,7 +474,7 @@ rebuild_piece(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
 
 /* What can be had of a piece that can't be had as a whole; the rest is bad. */
 static int coroutine_fn GRAPH_RDLOCK
-rebuild_crumbs(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
+rebuild_crumbs(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
                uint32_t hi)
 {
     uint64_t base = raid_stripe_member_off(&s->geom, stripe);
@@ -433,25 +484,25 @@ rebuild_crumbs(OpusRaid *s, uint64_t stripe, unsigned slot, uint32_t lo,
     while (lo < hi && ret == 0) {
         uint32_t next = lo + MIN(OPUS_CRUMB_BYTES, hi - lo);
 
-        ret = rebuild_piece(s, stripe, slot, lo, next);
+        ret = rebuild_piece(s, stripe, to, lo, next);
         if (ret == -ENODATA) {
             bad_bytes += next - lo;
             ret = 0;
         } else if (ret == 0 && bad_bytes) {
-            ret = opus_array_record_bad(s, slot, base + lo - bad_bytes,
+            ret = opus_array_record_bad(s, to, base + lo - bad_bytes,
                                         bad_bytes);
             bad_bytes = 0;
         }
         lo = next;
     }
     if (ret == 0 && bad_bytes) {
-        ret = opus_array_record_bad(s, slot, base + hi - bad_bytes, bad_bytes);
+        ret = opus_array_record_bad(s, to, base + hi - bad_bytes, bad_bytes);
     }
     return ret;
 }
 
 int coroutine_fn GRAPH_RDLOCK
-opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot)
+opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to)
 {
     uint32_t chunk_bytes = s->geom.chunk_bytes;
     int ret = 0;
@@ -460,9 +511,9 @@ opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot)
          lo += MIN(REBUILD_BYTES, chunk_bytes - lo)) {
         uint32_t hi = lo + MIN(REBUILD_BYTES, chunk_bytes - lo);
 
-        ret = rebuild_piece(s, stripe, slot, lo, hi);
+        ret = rebuild_piece(s, stripe, to, lo, hi);
         if (ret == -ENODATA) {
-            ret = rebuild_crumbs(s, stripe, slot, lo, hi);
+            ret = rebuild_crumbs(s, stripe, to, lo, hi);
         }
     }
     return ret;

@@ -35,8 +35,10 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
                   BdrvRequestFlags flags);
 
 /**
- * opus_stripe_rebuild: compute what @slot has in a stripe, and write it there
- * @slot: the slot that is being rebuilt
+ * opus_stripe_rebuild: give a member what the slot that is rebuilt has in a
+ * stripe
+ * @to: the slot's member, or the one that is going to replace it; the latter
+ *      gets a copy where that can be read
  *
  * Called with the stripe's lock held. Members that can't be read are done
  * without as long as parity makes up for them, and get back what they lack.
@@ -45,6 +47,6 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
  * negative errno.
  */
 int coroutine_fn GRAPH_RDLOCK
-opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, unsigned slot);
+opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to);
 
 #endif /* BLOCK_OPUS_RAID_STRIPE_H */

@@ -168,10 +168,15 @@ static bool condemn(OpusMember *m)
     if (m->condemned || lost_slots == ~(RaidMask)0) {
         return true;
     }
+    if (m == s->replacement) {
+        qatomic_set(&m->condemned, true);
+        return true;            /* nobody needs it */
+    }
     for (unsigned i = 0; i < s->nr_members; i++) {
         const OpusMember *other = &s->members[i];
 
-        if (other->slot >= 0 && (other->condemned || other == m)) {
+        if (other->slot >= 0 && other != s->replacement &&
+            (other->condemned || other == m)) {
             lost_slots |= RAID_BIT(other->slot);
         }
     }

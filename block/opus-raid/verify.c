@@ -140,9 +140,18 @@ static int coroutine_fn GRAPH_RDLOCK write_column(Piece *p, unsigned i,
                                                   uint32_t lo, uint32_t hi)
 {
     OpusMember *m = p->s->slots[p->slots[i]];
+    OpusMember *too = p->slots[i] == p->s->rebuild_slot ?
+                      opus_replacement_at(p->s, p->member_off[i]) : NULL;
     int ret = opus_member_pwrite(m, opus_member_data(m, p->member_off[i] + lo),
                                  column(p, i) + lo, hi - lo, 0);
+    int err = !too ? 0 :
+              opus_member_pwrite(too, opus_member_data(too, p->member_off[i] +
+                                                            lo),
+                                 column(p, i) + lo, hi - lo, 0);
 
+    if (err < 0) {
+        opus_array_write_failed(p->s, too, "write", err);
+    }
     if (ret < 0 && (p->recorded & RAID_BIT(i))) {
         return 0;               /* no news: it stays bad */
     }

@@ -35,14 +35,14 @@ typedef struct ZeroRun {
     BdrvRequestFlags flags;
     bool discard;
     unsigned nr;
-    uint8_t slots[RAID_MAX_MEMBERS];
-    int rets[RAID_MAX_MEMBERS];
+    OpusMember *members[RAID_MAX_MEMBERS + 1];      /* a replacement, too */
+    int rets[RAID_MAX_MEMBERS + 1];
 } ZeroRun;
 
 static void coroutine_fn GRAPH_RDLOCK zero_task(void *opaque, unsigned i)
 {
     ZeroRun *run = opaque;
-    OpusMember *m = run->s->slots[run->slots[i]];
+    OpusMember *m = run->members[i];
     int64_t off = opus_member_data(m, run->member_off);
 
     if (run->discard) {
@@ -62,11 +62,15 @@ static void coroutine_fn GRAPH_RDLOCK run_zero(OpusRaid *s, ZeroRun *run)
 {
     RaidMask use = raid_mask_first(s->geom.nr_slots) &
                    ~opus_missing_at(s, run->member_off);
+    OpusMember *replacement = opus_replacement_at(s, run->member_off);
 
     run->s = s;
     run->nr = 0;
     RAID_MASK_FOREACH(slot, use) {
-        run->slots[run->nr++] = slot;
+        run->members[run->nr++] = s->slots[slot];
+    }
+    if (replacement && run->nr) {
+        run->members[run->nr++] = replacement;
     }
     if (run->nr) {
         opus_parallel(zero_task, run, run->nr, run->nr);
@@ -107,8 +111,8 @@ zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
     }
     for (unsigned i = 0; i < run.nr; i++) {
         if (run.rets[i] < 0 &&
-            opus_array_fail_member(s, run.slots[i], "write zeroes",
-                                   run.rets[i]) < 0) {
+            opus_array_write_failed(s, run.members[i], "write zeroes",
+                                    run.rets[i]) < 0) {
             ret = -EIO;
         }
     }

@@ -88,7 +88,7 @@ static const GoldenCase golden_cases[] = {
     { "raid1-split", "1", DEGRADED, false, ACCEPT("I", DEGRADED, 1) },
     { "raid1-badblocks", "01", FORCE, false, REFUSE(BAD_BLOCKS) },
     { "raid1-badblocks", "1", DEGRADED, false, ACCEPT("I", DEGRADED, 1) },
-    { "raid1-replacement", "012", FORCE, false, REFUSE(REPLACEMENT) },
+    { "raid1-replacement", "012", STRICT, false, ACCEPT("IIR", OPTIMAL, 0) },
     { "raid1-replacement", "01", STRICT, false, ACCEPT("II", OPTIMAL, 0) },
     { "raid1-replaced", "12", STRICT, false, ACCEPT("II", OPTIMAL, 0) },
     { "raid1-replaced", "012", STRICT, false, REFUSE(STALE) },

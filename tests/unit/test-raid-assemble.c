@@ -402,11 +402,16 @@ static void test_replacement(void)
 {
     super_set_make(set, 5, 4);
     super_set_add(set, 2);
-    set->supers[4].feature_map = MD_FEATURE_REPLACEMENT |
-                                 MD_FEATURE_RECOVERY_OFFSET;
+    set->supers[4].feature_map = MD_FEATURE_REPLACEMENT;
     assert_always_refused(RAID_REFUSE_REPLACEMENT, 4, -1);
+    /* While it lacks something, it is rebuilt, and the other holds the slot. */
+    set->supers[4].feature_map |= MD_FEATURE_RECOVERY_OFFSET;
+    assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
+    g_assert_cmpint(out->verdicts[4], ==, RAID_MEMBER_REBUILDING);
+    g_assert_cmpint(out->slots[2], ==, 2);
     set->supers[4].events -= 2;     /* given up long ago */
     assert_accepted(DEGRADED, RAID_ARRAY_OPTIMAL, 0);
+    g_assert_cmpint(out->verdicts[4], ==, RAID_MEMBER_STALE);
 }
 
 static void test_spares(void)

@@ -245,7 +245,10 @@ static bool check_clones(Assembler *as)
  * Step 2: whose word counts
  */
 
-/* Replacing is refused while it goes on; what gave up long ago is stale. */
+/*
+ * One that is to replace another, and holds not yet all of its slot, is being
+ * rebuilt like any other; one that does is not known here.
+ */
 static bool judge_members(Assembler *as)
 {
     const MdSuper *supers[RAID_MAX_CANDIDATES];
@@ -272,7 +275,8 @@ static bool judge_members(Assembler *as)
     }
     for (unsigned i = 0; i < as->nr_valid; i++) {
         if (has_feature(as->valid[i], MD_FEATURE_REPLACEMENT) &&
-            history.verdicts[i] != RAID_MEMBER_STALE) {
+            history.verdicts[i] != RAID_MEMBER_STALE &&
+            history.verdicts[i] != RAID_MEMBER_REBUILDING) {
             return refuse_member(as, RAID_REFUSE_REPLACEMENT, as->valid[i],
                                  NULL);
         }
