@@ -336,7 +336,8 @@ static bool recover_columns(Piece *p)
     if (p->v->mode == OPUS_VERIFY_RESYNC && !data) {
         return true;            /* parity: is going to be what is wanted */
     }
-    if (!raid_parity_recover(p->nr_data, p->bytes, cols, all & ~p->unreadable,
+    if (raid_mask_count(p->unreadable) > p->nr - p->nr_data ||
+        !raid_parity_recover(p->nr_data, p->bytes, cols, all & ~p->unreadable,
                              p->unreadable)) {
         return false;
     }
