@@ -385,7 +385,9 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush_for_super(OpusRaid *s)
     RaidMask failed_slots = 0;
 
     f.nr = 0;
-    if (!OPUS_SABOTAGED(CLEAN_BEFORE_FLUSH)) {
+    if (!OPUS_SABOTAGED(CLEAN_BEFORE_FLUSH) &&
+        !(OPUS_SABOTAGED(RESYNC_BEFORE_FLUSH) &&
+          s->state == RAID_ARRAY_RESYNC_PENDING)) {
         opus_array_flush_all(s, &f);
     }
     for (unsigned i = 0; i < f.nr; i++) {

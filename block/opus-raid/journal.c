@@ -43,7 +43,8 @@ static void coroutine_fn GRAPH_RDLOCK copy_task(void *opaque, unsigned i)
     CopyWrite *w = opaque;
 
     if (opus_member_pwritev(w->s->slots[w->slots[i]], w->off, w->qiov->size,
-                            w->qiov, 0, BDRV_REQ_FUA) < 0) {
+                            w->qiov, 0, OPUS_SABOTAGED(JOURNAL_NOT_DURABLE) ?
+                                        0 : BDRV_REQ_FUA) < 0) {
         w->failed_slots |= RAID_BIT(w->slots[i]);
     }
 }
@@ -259,7 +260,7 @@ static void coroutine_fn GRAPH_RDLOCK lead(OpusRaid *s)
 {
     OpusJournal *j = s->journal;
     OpusJournalRequest *batch[RAID_JOURNAL_MAX_ENTRIES];
-    bool flush = j->unflushed;
+    bool flush = j->unflushed && !OPUS_SABOTAGED(JOURNAL_REUSED_EARLY);
     unsigned pieces = 0;
     unsigned nr = 0;
     int ret = 0;

@@ -165,7 +165,7 @@ int coroutine_fn GRAPH_RDLOCK opus_ppl_replay(OpusRaid *s, Error **errp)
         }
     }
     qemu_vfree(buf);
-    if (ret == 0 && any) {
+    if (ret == 0 && any && !OPUS_SABOTAGED(REPLAY_NOT_FLUSHED)) {
         ret = opus_array_flush(s);
     }
     if (ret < 0 && errp && !*errp) {

@@ -214,7 +214,8 @@ write_unit(OpusRaid *s, unsigned slot, OpusPplRequest **batch, unsigned nr)
         qemu_iovec_add(&qiov, buf + MD_PPL_HEADER_BYTES, zero_bytes);
     }
     ret = opus_member_pwritev(m, opus_ppl_off(&m->super) + at, qiov.size,
-                              &qiov, 0, BDRV_REQ_FUA);
+                              &qiov, 0, OPUS_SABOTAGED(PPL_NOT_DURABLE) ?
+                                        0 : BDRV_REQ_FUA);
     trace_opus_raid_ppl_unit(s->bs, slot, log->unit.generation, nr, qiov.size,
                              ret);
     qemu_iovec_destroy(&qiov);
@@ -231,7 +232,7 @@ static void coroutine_fn GRAPH_RDLOCK lead(OpusRaid *s, unsigned slot)
     OpusPpl *ppl = s->ppl;
     OpusPplLog *log = &ppl->logs[slot];
     OpusPplRequest *batch[MD_PPL_MAX_ENTRIES];
-    bool flush = log->unflushed;
+    bool flush = log->unflushed && !OPUS_SABOTAGED(PPL_REUSED_EARLY);
     unsigned nr = 0;
     int ret = 0;
 

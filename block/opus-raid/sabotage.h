@@ -47,6 +47,18 @@ typedef enum OpusSabotage {
     OPUS_SABOTAGE_REBUILT_TOO_EARLY = 17,
     /* a target misses writes behind the rebuild */
     OPUS_SABOTAGE_WRITES_PASS_REBUILD = 18,
+    /* stripes are written before their journal unit is durable */
+    OPUS_SABOTAGE_JOURNAL_NOT_DURABLE = 19,
+    /* journal space is used again before members were flushed (I12) */
+    OPUS_SABOTAGE_JOURNAL_REUSED_EARLY = 20,
+    /* stripes are written before their partial parity is durable */
+    OPUS_SABOTAGE_PPL_NOT_DURABLE = 21,
+    /* log space is used again before members were flushed (I12) */
+    OPUS_SABOTAGE_PPL_REUSED_EARLY = 22,
+    /* a resync counts what was not flushed (I8) */
+    OPUS_SABOTAGE_RESYNC_BEFORE_FLUSH = 23,
+    /* units are replayed on the members, and not flushed before new ones */
+    OPUS_SABOTAGE_REPLAY_NOT_FLUSHED = 24,
 } OpusSabotage;
 
 #ifdef OPUS_SABOTAGE

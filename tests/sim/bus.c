@@ -196,7 +196,7 @@ void bus_cut(void)
         if (!same) {
             how = moods[choice(ARRAY_SIZE(moods))];
         }
-        medium_cut(bus.media[i], how, bus.images[i]);
+        medium_cut(bus.media[i], how);
     }
     drop_media();
     if (bus.cut) {

@@ -167,6 +167,28 @@ static void coroutine_fn do_write(uint8_t *buf)
     }
 }
 
+static void coroutine_fn drip_co(void *opaque)
+{
+    Extent e = { .off = guest.hot_off, .bytes = guest.spec.align };
+    g_autofree uint8_t *buf = g_malloc(e.bytes);
+
+    for (unsigned i = 0; i < guest.spec.drips && !bus_is_cut() &&
+                         !guest.saw_errors; i++) {
+        OracleWrite w;
+        int ret;
+
+        qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, 150 * SCALE_MS);
+        w = oracle_write_begin(guest.oracle, e.off, e.bytes, 1, false);
+        oracle_fill(w.number, e.off, e.bytes, buf);
+        ret = blk_co_pwrite(subject_blk(), e.off, e.bytes, buf, 0);
+        check_error("write", e, ret);
+        if (!bus_is_cut()) {
+            oracle_write_end(guest.oracle, e.off, e.bytes, w, ret >= 0, false);
+        }
+    }
+    guest.busy--;
+}
+
 static void coroutine_fn do_zero(void)
 {
     Extent e = choose_extent();
@@ -248,6 +270,10 @@ void guest_start(const GuestSpec *spec, Oracle *oracle)
     guest.busy = spec->workers;
     for (unsigned i = 0; i < spec->workers; i++) {
         qemu_coroutine_enter(qemu_coroutine_create(worker_co, NULL));
+    }
+    if (spec->writes && spec->drips) {
+        guest.busy++;
+        qemu_coroutine_enter(qemu_coroutine_create(drip_co, NULL));
     }
 }
 

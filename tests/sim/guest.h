@@ -14,6 +14,11 @@ typedef struct GuestSpec {
     unsigned requests;          /* of each worker */
     bool writes;                /* or only reads */
     bool scribbles;             /* buffers may change while in flight */
+    /*
+     * One more worker writes so many times to one place, slowly, but so often
+     * that the array is never idle, and flushes nothing.
+     */
+    unsigned drips;
     unsigned align;
     /*
      * May requests fail while the power is on? They may where the array lost

@@ -24,7 +24,7 @@ struct MediumWrite {
 struct Medium {
     size_t bytes;
     unsigned atom;
-    uint8_t *durable;
+    uint8_t *durable;           /* the caller's */
     uint8_t *now;
     uint64_t nr_done;
     GPtrArray *cache;           /* MediumWrite, in the order of ->done */
@@ -40,13 +40,13 @@ static void write_free(void *opaque)
     g_free(w);
 }
 
-Medium *medium_new(size_t bytes, unsigned atom, const uint8_t *image)
+Medium *medium_new(size_t bytes, unsigned atom, uint8_t *image)
 {
     Medium *m = g_new0(Medium, 1);
 
     m->bytes = bytes;
     m->atom = atom;
-    m->durable = g_memdup2(image, bytes);
+    m->durable = image;
     m->now = g_memdup2(image, bytes);
     m->cache = g_ptr_array_new_with_free_func(write_free);
     m->flying = g_ptr_array_new_with_free_func(write_free);
@@ -60,7 +60,6 @@ void medium_free(Medium *m)
         g_ptr_array_free(m->cache, true);
         g_ptr_array_free(m->flying, true);
         g_array_free(m->touched, true);
-        g_free(m->durable);
         g_free(m->now);
         g_free(m);
     }
@@ -208,11 +207,11 @@ static void cut_write(const Medium *m, const MediumWrite *w, MediumCut how,
     }
 }
 
-void medium_cut(const Medium *m, MediumCut how, uint8_t *image)
+void medium_cut(Medium *m, MediumCut how)
 {
+    uint8_t *image = m->durable;
     unsigned first = 0;
 
-    memcpy(image, m->durable, m->bytes);
     for (guint i = 0; i < m->cache->len; i++) {
         cut_write(m, m->cache->pdata[i], how, image);
     }
@@ -233,7 +232,11 @@ void medium_cut_exactly(const Medium *m, uint64_t keep, uint8_t *image)
 {
     unsigned bit = 0;
 
-    memcpy(image, m->durable, m->bytes);
+    for (guint i = 0; i < m->touched->len; i++) {
+        uint64_t off = g_array_index(m->touched, uint64_t, i);
+
+        memcpy(image + off, m->durable + off, MEDIUM_PAGE);
+    }
     for (guint i = 0; i < m->cache->len; i++, bit++) {
         cut_write(m, m->cache->pdata[i], keep >> bit & 1 ? MEDIUM_CUT_KEEP :
                   MEDIUM_CUT_DROP, image);

@@ -22,9 +22,10 @@ typedef struct MediumWrite MediumWrite;
  * medium_new: a disk
  * @bytes: its size
  * @atom:  what is never torn: 512 or 4096 bytes
- * @image: what it holds durably; copied
+ * @image: what it holds durably, from now on, too; not to be touched
+ *         meanwhile
  */
-Medium *medium_new(size_t bytes, unsigned atom, const uint8_t *image);
+Medium *medium_new(size_t bytes, unsigned atom, uint8_t *image);
 void medium_free(Medium *m);
 
 /* What a read gets. */
@@ -61,13 +62,16 @@ typedef enum MediumCut {
     MEDIUM_CUT_CHOOSE,          /* each write: all, nothing, or torn */
 } MediumCut;
 
-/* Write what a power cut at this moment leaves to @image. */
-void medium_cut(const Medium *m, MediumCut how, uint8_t *image);
+/* A power cut at this moment: its image holds what is left. */
+void medium_cut(Medium *m, MediumCut how);
 
 /* The number of writes that a cut has a say in. */
 unsigned medium_volatile(const Medium *m);
 
-/* The same, where bit i of @keep decides on the i-th of these writes. */
+/*
+ * What a cut would leave, where bit i of @keep decides on the i-th of these
+ * writes. Sets those pages of @image that medium_each_page() calls for.
+ */
 void medium_cut_exactly(const Medium *m, uint64_t keep, uint8_t *image);
 
 /* Equal for equal content, durable and not, and equal writes in flight. */

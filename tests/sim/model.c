@@ -386,11 +386,14 @@ static void check_recovered(Snapshot *s)
         report_broken("disks 0x%" PRIx64 " are lost, though nothing happened "
                       "to them", model.scenario.offered & ~in_sync);
     }
-    oracle_let_mix(s->oracle, subject_may_mix(&model.scenario.subject) &&
-                              (s->failed_disks || is_degraded()));
+    if (subject_may_mix(&model.scenario.subject) &&
+        (s->failed_disks || is_degraded())) {
+        oracle_let_mix(s->oracle, subject_block_bytes());
+    }
     if (!judge_content(s->oracle, has_parity())) {
         report_broken("the array can't be read");
     }
+    oracle_let_mix(s->oracle, 0);
     if (s->depth < model.bounds->recovery_cuts) {
         write_again(s);
     }

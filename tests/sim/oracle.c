@@ -36,7 +36,7 @@ struct Oracle {
     uint64_t time;
     uint32_t last_number;
     unsigned reads;             /* under way: they may find what is old */
-    bool may_mix;
+    uint64_t mix_bytes;         /* a block of a mixture; 0: there is none */
     GArray **sectors;           /* of Version */
 };
 
@@ -218,9 +218,24 @@ void oracle_read_end(Oracle *o)
     o->reads--;
 }
 
-void oracle_let_mix(Oracle *o, bool let)
+void oracle_let_mix(Oracle *o, uint64_t block_bytes)
 {
-    o->may_mix = let;
+    assert(block_bytes % ORACLE_SECTOR == 0);
+    o->mix_bytes = block_bytes;
+}
+
+/* Is it in a block with a sector that more than one write may be in? */
+static bool may_mix(const Oracle *o, uint64_t off)
+{
+    uint64_t start = o->mix_bytes ? off / o->mix_bytes * o->mix_bytes : 0;
+
+    for (uint64_t i = start; i < start + o->mix_bytes; i += ORACLE_SECTOR) {
+        if (i / ORACLE_SECTOR < o->nr_sectors &&
+            o->sectors[i / ORACLE_SECTOR]->len > 1) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool holds(uint32_t number, uint64_t off, const uint8_t *buf)
@@ -247,7 +262,7 @@ static bool sector_is_right(Oracle *o, uint64_t off, const uint8_t *buf,
             return true;
         }
     }
-    return o->may_mix && sector->len > 1;
+    return may_mix(o, off);
 }
 
 int64_t oracle_check(Oracle *o, uint64_t off, uint64_t bytes,
@@ -269,19 +284,15 @@ void oracle_settle(Oracle *o, uint64_t off, uint64_t bytes, const uint8_t *buf)
         Version found = { .binding = true, .durable = true,
                           .begun = o->time, .ended = o->time };
 
-        if (sector->len == 1) {
-            found.number = version_at(sector, 0)->number;
-        } else {
-            guint j = 0;
+        guint j = 0;
 
-            while (j < sector->len && !holds(version_at(sector, j)->number,
-                                             off + i, buf + i)) {
-                j++;
-            }
-            assert(j < sector->len || o->may_mix);
-            found.number = j < sector->len ? version_at(sector, j)->number
-                                           : MIXTURE;
+        while (j < sector->len && !holds(version_at(sector, j)->number,
+                                         off + i, buf + i)) {
+            j++;
         }
+        assert(j < sector->len || o->mix_bytes);
+        found.number = j < sector->len ? version_at(sector, j)->number
+                                       : MIXTURE;
         g_array_set_size(sector, 0);
         g_array_append_val(sector, found);
     }

@@ -70,10 +70,11 @@ int64_t oracle_check(Oracle *o, uint64_t off, uint64_t bytes,
                      const uint8_t *buf, uint64_t begun);
 
 /*
- * A sector that more than one write may be in may also hold a mixture of these
- * from now on, and once it is settled what was found there.
+ * A block with a sector that more than one write may be in may also hold a
+ * mixture of these from now on, and once it is settled what was found there.
+ * 0: no block may.
  */
-void oracle_let_mix(Oracle *o, bool let);
+void oracle_let_mix(Oracle *o, uint64_t block_bytes);
 
 /* What was read just now, while nothing else went on, does not change. */
 void oracle_settle(Oracle *o, uint64_t off, uint64_t bytes,

@@ -108,6 +108,17 @@ void report_ok(const char *fmt, ...)
     fflush(stdout);
 }
 
+void report_comment(const char *fmt, ...)
+{
+    va_list ap;
+
+    printf("# ");
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    printf("\n");
+}
+
 void report_plan(void)
 {
     printf("1..%u\n", nr_ok);

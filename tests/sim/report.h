@@ -23,8 +23,9 @@ void G_NORETURN report_broken(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* Is a broken promise what is wanted? Then report_broken() ends well. */
 void report_expect_broken(void);
 
-/* One line of TAP. */
+/* Lines of TAP. */
 void report_ok(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
+void report_comment(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void report_plan(void);
 
 #endif /* OPUS_SIM_REPORT_H */

@@ -24,12 +24,13 @@
 /* Behind the data, so that a 1.0 superblock's place is no data. */
 #define TAIL_BYTES  (64 * KiB)
 
+static BlockDriverState *array_bs;
 static BlockBackend *array_blk;
 
-/* The driver starts rebuilds by itself in arrays of the monitor only. */
+/* The driver starts jobs by itself in arrays of the monitor only. */
 BlockDriverState *__wrap_bdrv_next_monitor_owned(BlockDriverState *bs)
 {
-    return bs || !array_blk ? NULL : blk_bs(array_blk);
+    return bs ? NULL : array_bs;
 }
 
 static bool has_parity(OpusRaidLevel level)
@@ -71,10 +72,11 @@ unsigned subject_tolerates(const SubjectSpec *spec)
     }
 }
 
-/* A partial parity log is large. */
+/* Behind the superblock: a log, if there is one. */
 static uint64_t data_offset(const SubjectSpec *spec)
 {
-    return is_policy(spec->policy, "ppl") ? 1152 * KiB : 64 * KiB;
+    return is_policy(spec->policy, "ppl") ? 1152 * KiB
+         : is_policy(spec->policy, "journal") ? 196 * KiB : 64 * KiB;
 }
 
 uint64_t subject_disk_bytes(const SubjectSpec *spec)
@@ -179,11 +181,18 @@ bool subject_open(uint64_t disks, SubjectHow how, Error **errp)
             nr++;
         }
     }
-    array_blk = blk_new_open(NULL, NULL, options, flags, errp);
-    if (array_blk) {
-        blk_set_enable_write_cache(array_blk, true);
+    array_bs = bdrv_open(NULL, NULL, options, flags, errp);
+    if (!array_bs) {
+        return false;
     }
-    return array_blk;
+    /* The monitor's node comes first, and its users later. */
+    array_blk = blk_new_with_bs(array_bs, how == SUBJECT_READ_ONLY ?
+                                BLK_PERM_CONSISTENT_READ :
+                                BLK_PERM_CONSISTENT_READ | BLK_PERM_WRITE,
+                                BLK_PERM_ALL, &error_abort);
+    bdrv_unref(array_bs);
+    blk_set_enable_write_cache(array_blk, true);
+    return true;
 }
 
 bool subject_is_busy(void)
@@ -199,7 +208,8 @@ void subject_close(void)
         aio_poll(qemu_get_aio_context(), true);
     }
     blk_flush(blk);
-    array_blk = NULL;           /* so that no job starts any more */
+    array_bs = NULL;            /* so that no job starts any more */
+    array_blk = NULL;
     blk_unref(blk);
 }
 
@@ -211,6 +221,11 @@ BlockBackend *subject_blk(void)
 uint64_t subject_bytes(void)
 {
     return blk_getlength(array_blk);
+}
+
+uint32_t subject_block_bytes(void)
+{
+    return blk_get_request_alignment(array_blk);
 }
 
 static OpusRaidInfoList *query(void)

@@ -63,6 +63,9 @@ void subject_close(void);
 
 BlockBackend *subject_blk(void);
 uint64_t subject_bytes(void);
+
+/* What the array writes as a whole: less than that is read before. */
+uint32_t subject_block_bytes(void);
 OpusRaidArrayState subject_state(void);
 
 /* Disks whose members are in one of some states: a mask of 1 << state. */

@@ -30,12 +30,18 @@ NOTICED_BY = {
     'LAGGING_SUPERS': ['--model', '--level', 'raid5'],
     'DIRTY_NOT_MARKED': ['--level', 'raid5'],
     'INTENT_NOT_AWAITED': ['--level', 'raid5', '--policy', 'bitmap'],
-    'INTENT_CLEARED_EARLY': ['--level', 'raid1', '--policy', 'bitmap'],
+    'INTENT_CLEARED_EARLY': ['--level', 'raid5', '--policy', 'bitmap'],
     'EVENT_COUNT_SKIPS': ['--model', '--level', 'raid5',
                           '--policy', 'bitmap'],
     'FUA_EMULATED': ['--level', 'raid1'],
     'REBUILT_TOO_EARLY': ['--level', 'raid5'],
     'WRITES_PASS_REBUILD': ['--level', 'raid10'],
+    'JOURNAL_NOT_DURABLE': ['--level', 'raid5', '--policy', 'journal'],
+    'JOURNAL_REUSED_EARLY': ['--level', 'raid5', '--policy', 'journal'],
+    'PPL_NOT_DURABLE': ['--level', 'raid5', '--policy', 'ppl'],
+    'PPL_REUSED_EARLY': ['--level', 'raid5', '--policy', 'ppl'],
+    'RESYNC_BEFORE_FLUSH': ['--level', 'raid5', '--policy', 'resync'],
+    'REPLAY_NOT_FLUSHED': ['--level', 'raid5', '--policy', 'journal'],
 }
 TRIALS = ['--number', '2000']
 results = []

@@ -41,6 +41,11 @@ typedef struct Trial {
     bool over;                  /* refused, and rightly */
 } Trial;
 
+static bool keeps_bitmap(OpusRaidConsistencyPolicy policy)
+{
+    return policy == OPUS_RAID_CONSISTENCY_POLICY_BITMAP;
+}
+
 void trial_choose(TrialSpec *spec, OpusRaidLevel level,
                   OpusRaidConsistencyPolicy policy)
 {
@@ -50,11 +55,13 @@ void trial_choose(TrialSpec *spec, OpusRaidLevel level,
     };
     unsigned slots = min_slots[level] + choice(3);
     uint32_t chunk = choice(2) ? 4 * KiB : 8 * KiB;
+    /* With a bitmap, there should be more than what most requests go to. */
+    unsigned chunks = keeps_bitmap(policy) ? 8 + choice(25) : 2 + choice(7);
 
     *spec = (TrialSpec) {
         .subject = {
             .level = level, .nr_slots = slots, .policy = policy,
-            .chunk_bytes = chunk, .member_bytes = chunk * (2 + choice(7)),
+            .chunk_bytes = chunk, .member_bytes = chunk * chunks,
             .bitmap_chunk_bytes = chunk * (1 + choice(2)),
         },
         .bus = {
@@ -116,6 +123,18 @@ static bool may_fail(void *opaque)
     Trial *t = opaque;
 
     return t->was_pending && needs_resync_first(t) && t->planned_faults;
+}
+
+/* Has it lost more than it can bear? Nobody took that from it but us. */
+static bool has_failed(Trial *t)
+{
+    if (bus_is_cut() || subject_state() != OPUS_RAID_ARRAY_STATE_FAILED) {
+        return false;
+    }
+    if (!may_fail(t)) {
+        report_broken("the array has failed though enough members work");
+    }
+    return true;
 }
 
 static bool lacks_members(const Trial *t)
@@ -246,6 +265,13 @@ static void add_spare(Trial *t)
     }
 }
 
+static void wait_for_jobs(void)
+{
+    while (subject_is_busy()) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+}
+
 /* The middle of a life. Ends without a request in flight. */
 static void live(Trial *t)
 {
@@ -253,6 +279,8 @@ static void live(Trial *t)
     GuestSpec guest = {
         .workers = 1 + choice(4), .requests = choice(40),
         .writes = choice(5), .scribbles = choice(2),
+        .drips = keeps_bitmap(t->spec->subject.policy) && choice_once_in(3)
+                 ? 80 + choice(120) : 0,
         .align = t->spec->bus.atom, .may_fail = may_fail, .opaque = t,
     };
 
@@ -262,7 +290,7 @@ static void live(Trial *t)
     }
     plan_faults(t);
     guest_start(&guest, t->oracle);
-    if (guest.writes && guest.requests) {
+    if (guest.writes && (guest.requests || guest.drips)) {
         t->crashed = true;
     }
     while (guest_is_busy() || subject_is_busy()) {
@@ -276,9 +304,7 @@ static void live(Trial *t)
         add_spare(t);
     }
     if (subject_is_busy()) {
-        while (subject_is_busy()) {
-            aio_poll(qemu_get_aio_context(), true);
-        }
+        wait_for_jobs();
         if (choice(2)) {
             bus_cut();          /* just when it is done */
         }
@@ -305,6 +331,7 @@ static void one_life(Trial *t)
     bool ends_well = choice_once_in(3);
     uint64_t out;
     bool pending;
+    bool failed;
 
     if (choice_once_in(4)) {
         cut_recovery(t);
@@ -318,22 +345,29 @@ static void one_life(Trial *t)
     look_at_members(t);
     t->was_crashed = t->crashed;
     t->was_pending = is_pending(t);
-    oracle_let_mix(t->oracle, t->was_crashed && lacks_members(t) &&
-                              subject_may_mix(&t->spec->subject));
+    if (t->was_crashed && lacks_members(t) &&
+        subject_may_mix(&t->spec->subject)) {
+        oracle_let_mix(t->oracle, subject_block_bytes());
+    }
     check_content(t, content_is_settled(t, t->was_pending));
+    if (!bus_is_cut() && t->was_pending && choice_once_in(4)) {
+        wait_for_jobs();
+        bus_cut();              /* just when it is resynced */
+    }
+    oracle_let_mix(t->oracle, 0);
     if (!bus_is_cut()) {
-        oracle_let_mix(t->oracle, false);
         live(t);
     }
     look_at_members(t);
     pending = is_pending(t);
+    failed = has_failed(t);
     if (!bus_is_cut() && !guest_saw_errors()) {
         check_content(t, false);
     }
     out = subject_disks(STATE(STALE) | STATE(FAULTY));
     subject_close();
     t->trusted &= ~bus_failed_disks();
-    if (bus_is_cut() || guest_saw_errors()) {
+    if (bus_is_cut() || guest_saw_errors() || failed) {
         bus_cut();
         return;
     }

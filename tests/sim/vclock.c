@@ -43,9 +43,13 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
     return 0;
 }
 
+/*
+ * The date stands still: superblocks tell it, and disks that differ in nothing
+ * else would not be known to be equal.
+ */
 gint64 __wrap_g_get_real_time(void)
 {
-    return qatomic_read(&now_ns) / 1000;
+    return G_USEC_PER_SEC;
 }
 
 /* Nothing here has a file descriptor, so there is only time to wait for. */
