@@ -9,7 +9,8 @@
  * The driver can't be copied in the middle of a run, so a run is repeated up
  * to where it is to go another way. A state that was seen before, of disks,
  * caches, requests in flight and what the guest was told, ends it: what could
- * follow has been looked at.
+ * follow has been looked at. Jobs do not run: they take their time, and no two
+ * states would be equal. Random trials have them.
  */
 
 #include "qemu/osdep.h"
@@ -513,6 +514,7 @@ void model_replay(OpusRaidLevel level, unsigned nr_slots,
 
     model.bounds = bounds;
     model.counts = counts;
+    subject_let_jobs_start(false);
     sc.offered = (1ull << nr_slots) - 1;
     choice_seed(seed);
     if (choice(2)) {
@@ -537,6 +539,7 @@ void model_run(OpusRaidLevel level, unsigned nr_slots,
 
     model.bounds = bounds;
     model.counts = counts;
+    subject_let_jobs_start(false);
     for (sc.load = 0; sc.load < LOAD__MAX; sc.load++) {
         uint64_t events;
 

@@ -26,11 +26,12 @@
 
 static BlockDriverState *array_bs;
 static BlockBackend *array_blk;
+static bool jobs_start = true;
 
 /* The driver starts jobs by itself in arrays of the monitor only. */
 BlockDriverState *__wrap_bdrv_next_monitor_owned(BlockDriverState *bs)
 {
-    return bs ? NULL : array_bs;
+    return bs || !jobs_start ? NULL : array_bs;
 }
 
 static bool has_parity(OpusRaidLevel level)
@@ -193,6 +194,11 @@ bool subject_open(uint64_t disks, SubjectHow how, Error **errp)
     bdrv_unref(array_bs);
     blk_set_enable_write_cache(array_blk, true);
     return true;
+}
+
+void subject_let_jobs_start(bool let)
+{
+    jobs_start = let;
 }
 
 bool subject_is_busy(void)

@@ -58,6 +58,9 @@ typedef enum SubjectHow {
  */
 bool subject_open(uint64_t disks, SubjectHow how, Error **errp);
 
+/* May arrays that are opened from now on start jobs by themselves? (yes) */
+void subject_let_jobs_start(bool let);
+
 /* Waits for jobs, then closes. */
 void subject_close(void);
 
