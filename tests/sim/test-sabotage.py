@@ -30,7 +30,7 @@ NOTICED_BY = {
     'LAGGING_SUPERS': ['--model', '--level', 'raid5'],
     'DIRTY_NOT_MARKED': ['--level', 'raid5'],
     'INTENT_NOT_AWAITED': ['--level', 'raid5', '--policy', 'bitmap'],
-    'INTENT_CLEARED_EARLY': ['--level', 'raid5', '--policy', 'bitmap'],
+    'INTENT_CLEARED_EARLY': ['--level', 'raid10', '--policy', 'bitmap'],
     'EVENT_COUNT_SKIPS': ['--model', '--level', 'raid5',
                           '--policy', 'bitmap'],
     'FUA_EMULATED': ['--level', 'raid1'],
