@@ -26,6 +26,7 @@
 #include "qemu/uuid.h"
 #include <linux/raid/md_p.h>
 #include "assembly.h"
+#include "bitmap.h"
 #include "driver.h"
 #include "new-member.h"
 #include "opus-raid.h"
@@ -278,6 +279,11 @@ static bool choose_bitmap_chunk(NewArray *a, Error **errp)
                    "'data-offset'");
         return false;
     }
+    if (md_bitmap_nr_bits(sync_sectors, chunk_bytes) > OPUS_BITMAP_MAX_BITS) {
+        error_setg(errp, "The bitmap would have more than %" PRIu64 " bits: "
+                   "use a larger 'bitmap-chunk-size'", OPUS_BITMAP_MAX_BITS);
+        return false;
+    }
     a->bitmap.chunk_bytes = chunk_bytes;
     a->bitmap.sectors_reserved = MIN(room, space);
     return true;
@@ -455,7 +461,8 @@ static int coroutine_fn write_bitmap(const NewArray *a, unsigned slot)
     int ret;
 
     md_bitmap_super_encode(&a->bitmap, buf);
-    ret = blk_co_pwrite(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
+    ret = opus_new_member_await(m) ?:
+          blk_co_pwrite(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
                         md_bitmap_default_offset(2, 0), RAID_SECTOR_BYTES,
                         buf, BDRV_REQ_FUA);
     qemu_vfree(buf);
@@ -472,7 +479,8 @@ static int coroutine_fn write_ppl(const NewArray *a, unsigned slot)
 
     md_ppl_ring_init(&ring, MD_PPL_DEFAULT_SECTORS, md_ppl_signature(a->uuid),
                      0, buf);
-    ret = blk_co_pwrite(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
+    ret = opus_new_member_await(m) ?:
+          blk_co_pwrite(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
                         md_ppl_default_offset(2, MD_PPL_DEFAULT_SECTORS),
                         MD_PPL_HEADER_BYTES, buf, BDRV_REQ_FUA);
     qemu_vfree(buf);
@@ -496,7 +504,8 @@ static int coroutine_fn write_extension(const NewArray *a, unsigned slot,
     memcpy(ext.set_uuid, super->set_uuid, sizeof(ext.set_uuid));
     memcpy(ext.device_uuid, super->device_uuid, sizeof(ext.device_uuid));
     raid_extension_encode(&ext, buf);
-    ret = blk_co_pwrite(m->blk, off, RAID_EXTENSION_BYTES, buf, BDRV_REQ_FUA);
+    ret = opus_new_member_await(m) ?:
+          blk_co_pwrite(m->blk, off, RAID_EXTENSION_BYTES, buf, BDRV_REQ_FUA);
     qemu_vfree(buf);
     return ret;
 }

@@ -12,6 +12,7 @@
 #include "block/block-io.h"
 #include "qapi/error.h"
 #include "qemu/cutils.h"
+#include "qemu/job.h"
 #include "qemu/memalign.h"
 #include "qemu/units.h"
 #include "assembly.h"
@@ -19,6 +20,12 @@
 
 /* Where foreign metadata may be: this much at each end of a member. */
 #define FOREIGN_BYTES       (1 * MiB)
+
+/* What is zeroed between two looks whether that is to end. */
+#define STEP_BYTES          (64 * MiB)
+
+/* From one look to the next whether a node is still drained. */
+#define LOOK_NS             (10 * SCALE_MS)
 
 bool coroutine_fn opus_new_member_open(OpusNewMember *m, BlockDriverState *bs,
                                        Error **errp)
@@ -48,6 +55,31 @@ void coroutine_fn opus_new_member_close(OpusNewMember *m)
 {
     blk_co_unref(m->blk);
     g_free(m->name);
+}
+
+/* A driver is not told which job it creates for. */
+static bool coroutine_fn job_is_over(void)
+{
+    Coroutine *self = qemu_coroutine_self();
+
+    JOB_LOCK_GUARD();
+    for (Job *job = job_next_locked(NULL); job; job = job_next_locked(job)) {
+        if (job->co == self) {
+            return job_is_cancelled_locked(job);
+        }
+    }
+    return false;
+}
+
+int coroutine_fn opus_new_member_await(const OpusNewMember *m)
+{
+    bool is_over;
+
+    GLOBAL_STATE_CODE();
+    while (!(is_over = job_is_over()) && blk_in_drain(m->blk)) {
+        qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, LOOK_NS);
+    }
+    return is_over ? -ECANCELED : 0;
 }
 
 /* Tell what is there by its name, if it is md's. */
@@ -93,7 +125,8 @@ int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
     }
     for (unsigned i = 0; i < ARRAY_SIZE(places) && ret == 0; i++) {
         memset(buf, 0, FOREIGN_BYTES);
-        ret = blk_co_pread(m->blk, places[i], bytes, buf, 0);
+        ret = opus_new_member_await(m) ?:
+              blk_co_pread(m->blk, places[i], bytes, buf, 0);
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Cannot read member '%s'", m->name);
         } else if (!buffer_is_zero(buf, bytes)) {
@@ -118,12 +151,50 @@ bool coroutine_fn opus_new_member_find_super(const OpusNewMember *m,
 
         found = off < m->device_bytes &&
                 m->device_bytes - off >= MD_SUPER_MAX_BYTES &&
+                opus_new_member_await(m) == 0 &&
                 blk_co_pread(m->blk, off, MD_SUPER_MAX_BYTES, buf, 0) >= 0 &&
                 md_super_decode(buf, MD_SUPER_MAX_BYTES, minor,
                                 m->device_bytes, super) == MD_SUPER_OK;
     }
     qemu_vfree(buf);
     return found;
+}
+
+static int coroutine_fn zero_in_steps(const OpusNewMember *m, uint64_t off,
+                                      uint64_t bytes)
+{
+    int ret = 0;
+
+    for (uint64_t done = 0; done < bytes && ret == 0; done += STEP_BYTES) {
+        ret = opus_new_member_await(m) ?:
+              blk_co_pwrite_zeroes(m->blk, off + done,
+                                   MIN(bytes - done, STEP_BYTES),
+                                   BDRV_REQ_MAY_UNMAP);
+    }
+    return ret;
+}
+
+/* md has it at the end of a member with metadata 1.0. */
+static int coroutine_fn zero_end_super(const OpusNewMember *m)
+{
+    uint64_t off = md_super_offset(0, m->device_bytes);
+    g_autofree MdSuper *super = g_new(MdSuper, 1);
+    void *buf;
+    int ret;
+
+    if (off == UINT64_MAX) {
+        return 0;
+    }
+    buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
+    ret = opus_new_member_await(m) ?:
+          blk_co_pread(m->blk, off, MD_SUPER_MAX_BYTES, buf, 0);
+    if (ret >= 0 && md_super_decode(buf, MD_SUPER_MAX_BYTES, 0,
+                                    m->device_bytes, super) == MD_SUPER_OK) {
+        ret = opus_new_member_await(m) ?:
+              blk_co_pwrite_zeroes(m->blk, off, MD_SUPER_MAX_BYTES, 0);
+    }
+    qemu_vfree(buf);
+    return MIN(ret, 0);
 }
 
 /*
@@ -133,27 +204,13 @@ bool coroutine_fn opus_new_member_find_super(const OpusNewMember *m,
 int coroutine_fn opus_new_member_wipe(const OpusNewMember *m,
                                       uint64_t data_offset, bool wipe_data)
 {
-    uint64_t end_off = md_super_offset(0, m->device_bytes);
-    int ret = blk_co_pwrite_zeroes(m->blk, 0, data_offset,
-                                   BDRV_REQ_MAY_UNMAP);
+    int ret = zero_in_steps(m, 0, data_offset);
 
     if (ret == 0 && wipe_data) {
-        ret = blk_co_pwrite_zeroes(m->blk, data_offset, m->data_bytes,
-                                   BDRV_REQ_MAY_UNMAP);
+        ret = zero_in_steps(m, data_offset, m->data_bytes);
     }
-    if (ret == 0 && end_off != UINT64_MAX) {
-        g_autofree MdSuper *super = g_new(MdSuper, 1);
-        void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
-
-        ret = blk_co_pread(m->blk, end_off, MD_SUPER_MAX_BYTES, buf, 0);
-        if (ret >= 0 && md_super_decode(buf, MD_SUPER_MAX_BYTES, 0,
-                                        m->device_bytes, super) ==
-                        MD_SUPER_OK) {
-            ret = blk_co_pwrite_zeroes(m->blk, end_off, MD_SUPER_MAX_BYTES, 0);
-        }
-        qemu_vfree(buf);
-    }
-    return ret < 0 ? ret : blk_co_flush(m->blk);
+    return ret ?: zero_end_super(m) ?: opus_new_member_await(m) ?:
+           blk_co_flush(m->blk);
 }
 
 int coroutine_fn opus_new_member_write_super(const OpusNewMember *m,
@@ -162,9 +219,10 @@ int coroutine_fn opus_new_member_write_super(const OpusNewMember *m,
     void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
     size_t bytes = QEMU_ALIGN_UP(md_super_encode(super, buf),
                                  RAID_SECTOR_BYTES);
-    int ret = blk_co_pwrite(m->blk, super->super_offset_sectors *
+    int ret = opus_new_member_await(m) ?:
+              blk_co_pwrite(m->blk, super->super_offset_sectors *
                             RAID_SECTOR_BYTES, bytes, buf, 0);
 
     qemu_vfree(buf);
-    return ret < 0 ? ret : blk_co_flush(m->blk);
+    return MIN(ret, 0) ?: opus_new_member_await(m) ?: blk_co_flush(m->blk);
 }

@@ -25,6 +25,16 @@ bool coroutine_fn opus_new_member_open(OpusNewMember *m, BlockDriverState *bs,
                                        Error **errp);
 void coroutine_fn opus_new_member_close(OpusNewMember *m);
 
+/**
+ * opus_new_member_await: wait until a request to the member can be made
+ *
+ * To be called right before each. A request to a node that is drained would
+ * wait where nothing can end it: a daemon that is to end drains all nodes, and
+ * then waits for the jobs. Returns 0, or -ECANCELED: the job that the caller
+ * belongs to is cancelled.
+ */
+int coroutine_fn opus_new_member_await(const OpusNewMember *m);
+
 /* Is there anything that could be somebody's metadata? Then -EEXIST. */
 int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
                                              Error **errp);
@@ -37,7 +47,8 @@ bool coroutine_fn opus_new_member_find_super(const OpusNewMember *m,
  * opus_new_member_wipe: zero what is before the data area, and old metadata
  * @wipe_data: zero the data area, too
  *
- * Flushes. Returns 0 or a negative errno.
+ * In steps, see opus_new_member_await(). Flushes. Returns 0 or a negative
+ * errno.
  */
 int coroutine_fn opus_new_member_wipe(const OpusNewMember *m,
                                       uint64_t data_offset, bool wipe_data);
