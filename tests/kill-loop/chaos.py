@@ -28,6 +28,7 @@ class Chaos:
         self.count = count
         self.aio = aio
         self.info = None
+        self.replaced = set()       # slots of members that are being replaced
         self.wild = False           # members are to fail
         self._set_failing(False)
 
@@ -45,11 +46,14 @@ class Chaos:
         self.shape.policy = self.info.get('consistency-policy',
                                           self.shape.policy)
         self.note_events()
+        self.replaced = self._slots('in-sync') & self._slots('rebuilding')
         for entry in self.info['members']:
             if 'node-name' not in entry:
                 continue
             member = self.members.by_name(entry['node-name'])
-            member.in_sync = entry['state'] == 'in-sync' and not member.armed
+            # One that is being replaced is out at any moment.
+            member.in_sync = entry['state'] == 'in-sync' and \
+                not member.armed and entry['slot'] not in self.replaced
             member.old = entry['state'] in ('faulty', 'stale')
             if entry['state'] == 'faulty':
                 member.failed = True
@@ -89,13 +93,17 @@ class Chaos:
         return (f"{self.info['state']}{' dirty' * self.info['dirty']}, "
                 f"events {self.info['events']}: {words}")
 
+    def _slots(self, state):
+        return {entry['slot'] for entry in self.info['members']
+                if entry['state'] == state and 'slot' in entry}
+
     def missing(self):
-        return sum(entry['state'] != 'in-sync'
-                   for entry in self.info['members'] if 'slot' in entry)
+        return self.shape.slots - len(self._slots('in-sync'))
 
     def is_settled(self):
         """Is redundancy right everywhere, as far as is known?"""
-        return self.info['state'] == 'optimal' and not self.failing
+        return self.info['state'] == 'optimal' and not self.failing and \
+            not self.replaced
 
     def budget(self):
         """How many more members may fail."""
@@ -135,7 +143,8 @@ class Chaos:
         self.wild = wild
         actions = [self._fail] * 3 + [self._add] * 3 + [
             self._remove, self._remove, self._readd, self._readd, self._speed,
-            self._pause, self._cancel, self._remove_in_use, self._policy]
+            self._pause, self._cancel, self._remove_in_use, self._policy,
+            self._replace, self._replace]
         self.rng.shuffle(actions)
         for action in actions:
             if action():
@@ -249,6 +258,31 @@ class Chaos:
             member.failed = False
         return True
 
+    def _replace(self):
+        """A spare, or a blank one, takes the place of one that works."""
+        found = self.entries('in-sync')
+        unused = self.members.unused()
+        if not found or self.failing or self.replaced or \
+                not (unused or self.entries('spare')):
+            return False
+        old = self.members.by_name(self.rng.choice(found)['node-name'])
+        options = {}
+        new = None
+        if not self.entries('spare'):
+            new = self.rng.choice(unused)
+            self.daemon.cmd('blockdev-add', **new.make_node(self.aio))
+            options['replacement'] = new.name
+        old.in_sync = False
+        error = self._try('opus-raid-replace-member', node_name=NODE,
+                          member=old.name, **options)
+        self.count['replace-member refused' if error
+                   else 'replace-member'] += 1
+        if error and new:
+            self.daemon.cmd('blockdev-del', node_name=new.name)
+            new.node = None
+            new.blank()
+        return True
+
     def _policy(self):
         """Another one; killed meanwhile, it is one of three."""
         policies = [p for p in self.shape.policies if p != self.shape.policy]
@@ -285,7 +319,7 @@ class Chaos:
 
     def _cancel(self):
         if not self._job() or self.rng.random() < 0.5:
-            if self.missing() and not self._job():
+            if (self.missing() or self.replaced) and not self._job():
                 self._try('opus-raid-rebuild', node_name=NODE)
                 return True
             return False
