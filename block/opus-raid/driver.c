@@ -19,6 +19,7 @@
 #include "assembly.h"
 #include "bad-blocks.h"
 #include "bitmap.h"
+#include "claim.h"
 #include "control.h"
 #include "driver.h"
 #include "grow.h"
@@ -145,6 +146,7 @@ static void free_array(OpusRaid *s)
 {
     opus_timeouts_destroy(s);
     opus_stripe_locks_destroy(&s->stripe_locks);
+    opus_claims_release(s);
     bdrv_graph_wrlock();
     for (unsigned i = 0; i < s->nr_members; i++) {
         opus_bad_log_close(&s->members[i]);
@@ -158,6 +160,22 @@ static void free_array(OpusRaid *s)
     g_free(s->members);
     g_free(s->want_uuid);
     g_free(s->want_name);
+}
+
+/* Before it is looked at, so that what is seen stays true. */
+static bool claim_members(OpusRaid *s, Error **errp)
+{
+    GRAPH_RDLOCK_GUARD_MAINLOOP();
+
+    return opus_claims_take(s, errp);
+}
+
+/* Members of an array that did not become writable are for all again. */
+static void drop_new_claims(OpusRaid *s)
+{
+    if (!s->keeps_claims) {
+        opus_claims_release(s);
+    }
 }
 
 void opus_set_request_flags(BlockDriverState *bs)
@@ -187,7 +205,8 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
     opus_timeouts_init(&s->timeouts);
 
     if (!opus_options_open(s, options, errp) ||
-        !open_members(s, options, errp)) {
+        !open_members(s, options, errp) ||
+        (opus_is_writable(bs) && !claim_members(s, errp))) {
         goto out;
     }
     ret = opus_control_run(s, assemble_co, NULL, errp);
@@ -199,6 +218,7 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
         opus_refresh_permissions(s);
         opus_array_idle_start(s);
         opus_watch_begin(s);
+        s->keeps_claims = opus_is_writable(bs);
     }
 
 out:
@@ -293,7 +313,11 @@ static int opus_reopen_prepare(BDRVReopenState *state,
         ret = 0;
     }
     if (ret == 0 && writable && !was_writable) {
-        ret = opus_control_run(s, check_writable_co, NULL, errp);
+        ret = claim_members(s, errp)
+              ? opus_control_run(s, check_writable_co, NULL, errp) : -EBUSY;
+        if (ret < 0) {
+            drop_new_claims(s);
+        }
     } else if (ret == 0 && !writable && was_writable) {
         ret = opus_control_run(s, mark_clean_co, NULL, errp);
     }
@@ -318,6 +342,7 @@ static void opus_reopen_commit_post(BDRVReopenState *state)
     OpusRaid *s = state->bs->opaque;
     Error *err = NULL;
 
+    s->keeps_claims |= opus_is_writable(state->bs);
     if (opus_is_writable(state->bs) &&
         ((!s->assembled_writable &&
           opus_control_run(s, assemble_co, NULL, &err) < 0) ||
@@ -329,6 +354,7 @@ static void opus_reopen_commit_post(BDRVReopenState *state)
 
 static void opus_reopen_abort(BDRVReopenState *state)
 {
+    drop_new_claims(state->bs->opaque);
     g_free(state->opaque);
     state->opaque = NULL;
 }
@@ -347,6 +373,9 @@ static int opus_inactivate(BlockDriverState *bs)
     ret = opus_control_run(s, mark_clean_co, NULL, &err);
     if (ret < 0) {
         error_report_err(err);
+    } else {
+        s->keeps_claims = false;
+        opus_claims_release(s);
     }
     return ret;
 }
@@ -358,9 +387,14 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
     OpusRaid *s = bs->opaque;
     bool writable = bs->open_flags & BDRV_O_RDWR;
 
-    if (opus_assemble(s, writable, errp) < 0) {
+    if (writable && !opus_claims_take(s, errp)) {
         return;
     }
+    if (opus_assemble(s, writable, errp) < 0) {
+        drop_new_claims(s);
+        return;
+    }
+    s->keeps_claims |= writable;
     opus_announce(s);
     if (writable) {
         start_writing_co(s, NULL, errp);

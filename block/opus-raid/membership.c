@@ -180,6 +180,7 @@ typedef struct Addition {
     bool force;
     uint8_t devflags;
     bool returns;               /* it was here before, and lacks but little */
+    OpusClaim *claim;           /* of its devices, until a member has it */
     MdSuper super;
 } Addition;
 
@@ -215,6 +216,9 @@ static int coroutine_fn prepare_co(OpusRaid *s, void *opaque, Error **errp)
                                  m.name);
             }
         }
+    }
+    if (ret == 0) {
+        add->claim = g_steal_pointer(&m.claim);
     }
     opus_new_member_close(&m);
     return ret;
@@ -299,6 +303,7 @@ static bool attach(OpusRaid *s, Addition *add, Error **errp)
     move_members(s, members);
     m = &s->members[s->nr_members++];
     m->child = child;
+    m->claim = g_steal_pointer(&add->claim);
     m->slot = -1;
     m->state = add->returns ? RAID_MEMBER_STALE : RAID_MEMBER_SPARE;
     m->super = add->super;
@@ -319,6 +324,7 @@ static void detach(OpusRaid *s, OpusMember *m)
     BdrvChild *child = m->child;
     unsigned index = m - s->members;
 
+    opus_claim_release(m->claim);
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         opus_bad_log_close(m);
         for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
@@ -385,6 +391,7 @@ bool opus_member_add(OpusRaid *s, const char *name, bool force,
         detach(s, &s->members[s->nr_members - 1]);
         ok = false;
     }
+    opus_claim_release(add->claim);
     bdrv_drained_end(s->bs);
     return ok;
 }

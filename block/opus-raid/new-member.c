@@ -40,6 +40,13 @@ bool coroutine_fn opus_new_member_open(OpusNewMember *m, BlockDriverState *bs,
         return false;
     }
     blk_set_allow_write_beyond_eof(m->blk, false);
+    WITH_GRAPH_RDLOCK_GUARD() {
+        m->claim = opus_claim_take(bs, m->name, errp);
+    }
+    if (!m->claim) {
+        opus_new_member_close(m);
+        return false;
+    }
     bytes = blk_co_getlength(m->blk);
     if (bytes < 0) {
         error_setg_errno(errp, -bytes, "Cannot get the size of member '%s'",
@@ -53,6 +60,7 @@ bool coroutine_fn opus_new_member_open(OpusNewMember *m, BlockDriverState *bs,
 
 void coroutine_fn opus_new_member_close(OpusNewMember *m)
 {
+    opus_claim_release(m->claim);
     blk_co_unref(m->blk);
     g_free(m->name);
 }

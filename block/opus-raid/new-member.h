@@ -7,17 +7,20 @@
 
 #include "block/block_int.h"
 #include "system/block-backend.h"
+#include "claim.h"
 #include "util/raid/md-super.h"
 
 typedef struct OpusNewMember {
     BlockBackend *blk;
+    OpusClaim *claim;           /* whoever takes it leaves NULL */
     char *name;
     uint64_t device_bytes;
     uint64_t data_bytes;        /* all there are behind the data offset */
 } OpusNewMember;
 
 /**
- * opus_new_member_open: take hold of @bs; nobody else may write to it
+ * opus_new_member_open: take hold of @bs; nobody else may write to it, here or
+ * in another program
  *
  * On success opus_new_member_close() is needed; @data_bytes is not set.
  */

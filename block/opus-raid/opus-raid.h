@@ -18,6 +18,7 @@
  *               metadata, bitmap  superblocks and bitmaps on the members
  *                 member          I/O to one child
  *                 bad-blocks      where the child holds nothing
+ *                 claim, holder   drives for one array alone
  *     parallel, bounce, stripe-lock, stats, pace: leaves, called from all of
  *     these
  *
@@ -64,6 +65,7 @@ typedef struct OpusMember {
     struct OpusRaid *array;
     uint32_t corrected_before;  /* reads corrected before it was opened */
     struct OpusBadLog *bad;     /* NULL: it has no bad-block log */
+    struct OpusClaim *claim;    /* main loop only; NULL: not claimed */
 
     /* Written under OpusRaid.meta_lock and state_lock, read under either */
     MdSuper super;
@@ -151,6 +153,7 @@ typedef struct OpusRaid {
     bool rebuild_starting;
     struct BlockJob *resync_job;    /* or NULL */
     struct BlockJob *check_job;     /* or NULL */
+    bool keeps_claims;              /* has written since it became active */
 
     /* Atomic: of the last check. */
     bool checked;                   /* there was one */

@@ -409,6 +409,65 @@ def with_write_mostly(run):
         assert 'write-mostly' in after['Flags'], after
 
 
+# ${json}: the array on the guest's own drives, as qemu-io takes it.
+ON_LOOPS = """json='json:{"driver": "opus-raid", "members": ['
+for loop in "${loops[@]}"; do
+    json+="${sep-}{\\"driver\\": \\"host_device\\", \\"filename\\": \\"$loop\\"}"
+    sep=', '
+done
+json+=']}'
+"""
+
+# As the udev rule of mdadm does for each drive that was written to.
+INCREMENTAL = """incremental() {
+    local loop
+    for loop in "${loops[@]}"; do
+        mdadm --incremental "$@" "$loop" 2>&1 || true
+    done
+    fact "$1" "$(grep -c ^md /proc/mdstat || true)"
+    mdadm --stop --scan 2>&1 || true
+}
+"""
+
+
+def with_md_on_its_drives(run):
+    """While md runs an array, opus-raid keeps off its drives, and says so."""
+    with run.array(RAID5) as array:
+        reference = create(run, array, mdadm_create(RAID5, 4))
+        seen = array.in_guest(
+            run.guest, f'{ON_LOOPS}assemble\n'
+            f'{opus.program("qemu-io")} -c "write 0 1M" "$json" 2>&1 || true\n'
+            f'{opus.program("qemu-io")} -r -c "read 0 4k" "$json" 2>&1\n'
+            'checksum\ncheck\nstop')
+        said = seen['said']
+        assert 'IN_USE' in said and "'mdadm --stop /dev/md0'" in said, said
+        assert 'wrote' not in said and 'read 4096/4096' in said, said
+        assert seen['sha256'] == sha256(reference), said
+        assert seen['mismatch_cnt'] == 0, said
+
+
+def kept_from_md(run):
+    """While opus-raid has drives open, md can't assemble them; nor later, if
+    mdadm.conf says so."""
+    with run.array(RAID5) as array:
+        create(run, array, mdadm_create(RAID5, 4))
+        uuid = examine(array.paths()[0])['Array UUID']
+        conf = shlex.quote(f'{array.dir}/mdadm.conf')
+        said = array.in_guest(
+            run.guest, f'{ON_LOOPS}{INCREMENTAL}'
+            f'coproc OPUS {{ {opus.program("qemu-io")} "$json" 2>&1; }}\n'
+            'pid=$OPUS_PID REPLY=\n'
+            'echo "write 0 64k" >&"${OPUS[1]}"\n'
+            'until [[ $REPLY = *wrote* ]]; do read -r <&"${OPUS[0]}"; done\n'
+            'incremental --config=none\n'
+            'eval "exec ${OPUS[1]}>&-"\nwait "$pid"\n'
+            f'echo "ARRAY <ignore> UUID={uuid}" > {conf}\n'
+            f'incremental --config={conf}\n'
+            'incremental --config=partitions\n')['said']
+        starts = re.findall(r'^--config=(?:\S+)=(\d+)$', said, re.M)
+        assert starts == ['0', '0', '1'], said
+
+
 SCENARIOS = {
     'a write-intent bitmap is kept': with_bitmap,
     'a write-intent bitmap of opus-raid is kept by md': bitmap_from_opus,
@@ -427,6 +486,8 @@ SCENARIOS = {
     'members with their own data offsets are served': with_data_offsets,
     'members used in part are served': with_size,
     'names and flags survive': with_write_mostly,
+    'drives that md runs are refused': with_md_on_its_drives,
+    'drives in use are kept from md': kept_from_md,
 }
 
 
