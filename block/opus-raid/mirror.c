@@ -26,12 +26,23 @@
 static RaidMask copies_to_read(OpusRaid *s, uint64_t array_off,
                                RaidMask unreadable_slots)
 {
-    RaidMask not_slots = opus_missing_slots(s) | unreadable_slots;
-    RaidMask copies = raid_plan_copies(
-        &s->geom, array_off, not_slots | qatomic_read(&s->write_mostly_slots));
+    return raid_plan_copies_to_read(&s->geom, array_off,
+                                    opus_missing_slots(s) | unreadable_slots,
+                                    qatomic_read(&s->write_mostly_slots));
+}
 
-    return likely(copies) ? copies
-                          : raid_plan_copies(&s->geom, array_off, not_slots);
+/* Until a resync, copies may differ: then everybody reads the same one. */
+static bool copies_may_differ(OpusRaid *s, uint64_t array_off)
+{
+    return array_off >= qatomic_load_acquire(&s->resync_done);
+}
+
+int opus_mirror_first(OpusRaid *s, uint64_t array_off,
+                      RaidMask unreadable_slots)
+{
+    RaidMask copies = copies_to_read(s, array_off, unreadable_slots);
+
+    return copies ? raid_mask_lowest(copies) : -1;
 }
 
 int opus_mirror_choose(OpusRaid *s, uint64_t array_off)
@@ -43,8 +54,7 @@ int opus_mirror_choose(OpusRaid *s, uint64_t array_off)
     if (unlikely(!copies)) {
         return -1;
     }
-    /* Until a resync, copies may differ: then everybody reads the same one. */
-    if (!from_wish || array_off >= qatomic_read(&s->resync_done)) {
+    if (!from_wish || copies_may_differ(s, array_off)) {
         return raid_mask_lowest(copies);
     }
     return raid_mask_lowest(from_wish);
@@ -227,24 +237,30 @@ rewrite_copy(OpusRaid *s, uint64_t array_off, const void *buf, size_t bytes,
 }
 
 /*
- * Read any usable copy but those in @unreadable_slots, which may grow. Returns
- * 0, -ENODATA when there is no other, or -EIO when the array has failed.
+ * Read the first usable copy but those in @unreadable_slots, which may grow.
+ * Returns 0, -ENODATA when there is no other, or -EIO when the array has
+ * failed; or -EAGAIN when part of it may be readable where reads take it from,
+ * and another copy may hold something else there: then do it in crumbs.
  */
 static int coroutine_fn GRAPH_RDLOCK
 read_other_copy(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
                 RaidMask *unreadable_slots)
 {
     for (;;) {
-        RaidMask copies = copies_to_read(s, array_off, *unreadable_slots);
+        int copy = opus_mirror_first(s, array_off, *unreadable_slots);
         RaidLoc loc;
         OpusMember *m;
         int64_t off;
         int ret;
 
-        if (!copies) {
+        if (copy < 0) {
             return -ENODATA;
         }
-        raid_map_copy(&s->geom, array_off, raid_mask_lowest(copies), &loc);
+        if (*unreadable_slots && bytes > OPUS_CRUMB_BYTES &&
+            copies_may_differ(s, array_off)) {
+            return -EAGAIN;
+        }
+        raid_map_copy(&s->geom, array_off, copy, &loc);
         m = s->slots[loc.slot];
         off = opus_member_data(m, loc.member_off);
         if (opus_member_is_bad(m, off, bytes)) {
@@ -296,7 +312,7 @@ opus_mirror_recover(OpusRaid *s, uint64_t array_off, size_t bytes,
     if (buf) {
         ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
     }
-    if (ret == -ENODATA) {
+    if (ret == -ENODATA || ret == -EAGAIN) {
         unreadable_slots = 0;       /* no copy of it lacks all of it */
         ret = read_crumbs(s, array_off, buf, bytes);
     }
@@ -333,7 +349,10 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t array_off,
     }
 }
 
-/* Returns 0, -ENODATA when no copy of it can be read, or a negative errno. */
+/*
+ * Returns 0, -ENODATA when no copy of it can be read, or a negative errno; of
+ * more than a crumb -EAGAIN, too.
+ */
 static int coroutine_fn GRAPH_RDLOCK
 rebuild_piece(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
               OpusMember *to, uint64_t member_off)
@@ -401,7 +420,7 @@ opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
     if (buf) {
         ret = rebuild_piece(s, array_off, buf, bytes, to, member_off);
     }
-    if (ret == -ENODATA) {
+    if (ret == -ENODATA || ret == -EAGAIN) {
         ret = rebuild_crumbs(s, array_off, buf, bytes, to, member_off);
     }
     opus_bounce_free(buf, bytes);

@@ -12,9 +12,9 @@
  * right already costs no more than writing it, and leaves the members as they
  * are, so nothing is written that does not differ.
  *
- * Who is believed: of copies the first that can be read, as reads may have
- * given it out; of a RAID5 stripe the data. A repair of a RAID6 stripe believes
- * what makes all others fit together, and nobody if there is no such column.
+ * Who is believed: of copies the one that reads choose, as they may have given
+ * it out; of a RAID5 stripe the data. A repair of a RAID6 stripe believes what
+ * makes all others fit together, and nobody if there is no such column.
  */
 
 #include "qemu/osdep.h"
@@ -27,6 +27,7 @@
 #include "bad-blocks.h"
 #include "bounce.h"
 #include "member.h"
+#include "mirror.h"
 #include "parallel.h"
 #include "read-error.h"
 #include "verify.h"
@@ -395,8 +396,8 @@ static void compare_copies(Piece *p, unsigned base)
         uint32_t bytes = MIN(OPUS_VERIFY_BLOCK_BYTES, p->bytes - lo);
         bool differs = false;
 
-        for (unsigned i = base + 1; i < p->nr; i++) {
-            if ((p->unreadable & RAID_BIT(i)) ||
+        for (unsigned i = 0; i < p->nr; i++) {
+            if (i == base || (p->unreadable & RAID_BIT(i)) ||
                 !memcmp(column(p, base) + lo, column(p, i) + lo, bytes)) {
                 continue;
             }
@@ -426,16 +427,24 @@ static void copy_columns(Piece *p, uint64_t array_off)
     }
 }
 
-static int coroutine_fn GRAPH_RDLOCK verify_copies(Piece *p)
+static int coroutine_fn GRAPH_RDLOCK verify_copies(Piece *p,
+                                                   uint64_t array_off)
 {
-    RaidMask readable = raid_mask_first(p->nr) & ~p->unreadable;
-    unsigned base;
+    RaidMask unreadable_slots = 0;
+    int base;
 
-    if (!readable) {
+    RAID_MASK_FOREACH(i, p->unreadable) {
+        unreadable_slots |= RAID_BIT(p->slots[i]);
+    }
+    base = opus_mirror_first(p->s, array_off, unreadable_slots);
+    if (base < 0) {
         /* Then nobody can be given anything wrong, either. */
         return give_up_unreadable(p, 0);
     }
-    base = raid_mask_lowest(readable);
+    if (base != opus_mirror_first(p->s, array_off, 0) &&
+        p->bytes > OPUS_VERIFY_BLOCK_BYTES) {
+        return -EAGAIN;         /* part of what reads choose may be readable */
+    }
     compare_copies(p, base);
     RAID_MASK_FOREACH(i, p->unreadable) {
         memcpy(column(p, i), column(p, base), p->bytes);
@@ -452,6 +461,7 @@ static int coroutine_fn GRAPH_RDLOCK verify_piece(OpusRaid *s, uint64_t unit,
 {
     g_autofree Piece *p = g_new0(Piece, 1);
     OpusVerify delta = { .mode = v->mode };
+    uint64_t array_off = (unit << s->geom.chunk_shift) + lo;
     size_t total;
     int ret;
 
@@ -461,7 +471,7 @@ static int coroutine_fn GRAPH_RDLOCK verify_piece(OpusRaid *s, uint64_t unit,
     if (raid_has_parity(&s->geom)) {
         parity_columns(p, unit, lo);
     } else {
-        copy_columns(p, (unit << s->geom.chunk_shift) + lo);
+        copy_columns(p, array_off);
     }
     p->column_bytes = QEMU_ALIGN_UP(bytes, OPUS_BOUNCE_ALIGN);
     total = p->column_bytes * (p->nr + s->geom.nr_parity);
@@ -471,7 +481,8 @@ static int coroutine_fn GRAPH_RDLOCK verify_piece(OpusRaid *s, uint64_t unit,
     }
     ret = read_columns(p);
     if (ret == 0) {
-        ret = raid_has_parity(&s->geom) ? verify_parity(p) : verify_copies(p);
+        ret = raid_has_parity(&s->geom) ? verify_parity(p)
+                                      : verify_copies(p, array_off);
     }
     if (ret != -EAGAIN) {
         send_mismatch(p);

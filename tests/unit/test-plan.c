@@ -451,6 +451,35 @@ static void test_random(void)
  * Mirrors
  */
 
+/* Those that may be read at all, and of these those that are not avoided. */
+static void check_copies_to_read(const RaidGeometry *geom, uint64_t off,
+                                 RaidMask missing)
+{
+    RaidMask all = raid_mask_first(geom->nr_slots);
+
+    for (RaidMask avoid = 0; avoid <= all; avoid++) {
+        RaidMask got = raid_plan_copies_to_read(geom, off, missing, avoid);
+        bool other = false;
+
+        for (unsigned copy = 0; copy < geom->copies; copy++) {
+            RaidLoc loc;
+
+            raid_map_copy(geom, off, copy, &loc);
+            other |= !((missing | avoid) & RAID_BIT(loc.slot));
+        }
+        for (unsigned copy = 0; copy < geom->copies; copy++) {
+            RaidMask bit;
+            RaidLoc loc;
+
+            raid_map_copy(geom, off, copy, &loc);
+            bit = RAID_BIT(loc.slot);
+            g_assert_cmpint(!!(got & RAID_BIT(copy)), ==,
+                            !(missing & bit) && !(other && (avoid & bit)));
+        }
+        g_assert_cmphex(got >> geom->copies, ==, 0);
+    }
+}
+
 static void check_copies(RaidGeometryParams *params, unsigned nr_chunks)
 {
     unsigned chunks[RAID_MAX_MEMBERS];
@@ -481,6 +510,7 @@ static void check_copies(RaidGeometryParams *params, unsigned nr_chunks)
         for (unsigned card = 0; card < deal.nr_cards; card++) {
             g_assert_cmphex(raid_plan_copies(&geom, ((uint64_t)card << 20) + 9,
                                              missing), ==, copies[card]);
+            check_copies_to_read(&geom, ((uint64_t)card << 20) + 9, missing);
         }
     }
     deal_free(&deal);

@@ -283,6 +283,16 @@ RaidMask raid_plan_copies(const RaidGeometry *geom, uint64_t array_off,
     return copies;
 }
 
+RaidMask raid_plan_copies_to_read(const RaidGeometry *geom,
+                                  uint64_t array_off, RaidMask missing_slots,
+                                  RaidMask avoid_slots)
+{
+    RaidMask copies = raid_plan_copies(geom, array_off,
+                                       missing_slots | avoid_slots);
+
+    return copies ? copies : raid_plan_copies(geom, array_off, missing_slots);
+}
+
 const char *raid_method_name(RaidMethod method)
 {
     static const char *const names[] = {

@@ -137,6 +137,17 @@ bool raid_plan_rebuild(const RaidGeometry *geom, uint64_t stripe, uint32_t lo,
 RaidMask raid_plan_copies(const RaidGeometry *geom, uint64_t array_off,
                           RaidMask missing_slots);
 
+/**
+ * raid_plan_copies_to_read: of the copies that can be used, those to read
+ * @avoid_slots: are read only where no other member has a copy
+ *
+ * Whoever makes copies the same must start from the lowest of these: it is the
+ * one that reads may have given out.
+ */
+RaidMask raid_plan_copies_to_read(const RaidGeometry *geom,
+                                  uint64_t array_off, RaidMask missing_slots,
+                                  RaidMask avoid_slots);
+
 /* "full-stripe", "reconstruct", ... for traces and statistics. */
 const char *raid_method_name(RaidMethod method);
 

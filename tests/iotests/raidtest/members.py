@@ -4,10 +4,11 @@
 import json
 import os
 import shutil
+import struct
 
 import iotests
 
-from .superblock import Superblock, patch
+from .superblock import BAD_BLOCKS, Superblock, patch
 
 MIB = 1 << 20
 
@@ -69,6 +70,20 @@ class Members:
     def patch_all(self, **fields):
         for path in self.paths:
             patch(path, **fields)
+
+    def put_bad_blocks(self, i, ranges):
+        """Write a bad-block log, as md would have left it.
+
+        Ranges are of bytes of the data area: (offset, length).
+        """
+        super_ = self.super(i)
+        words = [(start // 512 + super_.data_offset) << 10 | length // 512
+                 for start, length in ranges]
+        words += [(1 << 64) - 1] * (super_.bblog_size * 64 - len(words))
+        with open(self.paths[i], 'r+b') as file:
+            file.seek((super_.super_offset + super_.bblog_offset) * 512)
+            file.write(struct.pack(f'<{len(words)}Q', *words))
+        self.patch(i, feature_map=super_.feature_map | BAD_BLOCKS)
 
     def save(self):
         """Keep a copy of all members, for restore()."""
