@@ -72,13 +72,15 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
     OPUS_UNINITIALIZED OpusFlush f;
     RaidMask failed_slots = 0;
     RaidMask slots;
+    bool degraded;
 
     QEMU_LOCK_GUARD(&s->meta_lock);
     if (!s->bitmap || s->state == RAID_ARRAY_FAILED) {
         return 0;
     }
     slots = opus_array_active_slots(s);
-    if (opus_bitmap_sweep_begin(s, opus_array_lost_slots(s)) &&
+    degraded = opus_array_lost_slots(s);
+    if (opus_bitmap_sweep_begin(s, degraded) &&
         !OPUS_SABOTAGED(INTENT_CLEARED_EARLY)) {
         opus_array_flush_all(s, &f);
         for (unsigned i = 0; i < f.nr; i++) {
@@ -87,8 +89,11 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
             }
         }
     }
-    if (!failed_slots) {
-        failed_slots = opus_bitmap_sweep_end(s, slots);
+    if (failed_slots) {
+        /* What they could not flush they may have lost: they need the bits. */
+        opus_bitmap_sweep_abort(s);
+    } else {
+        failed_slots = opus_bitmap_sweep_end(s, slots, degraded);
     }
     return failed_slots ? opus_array_update(s, failed_slots, "flush or bitmap "
                                             "write", -EIO) : 0;

@@ -235,8 +235,14 @@ bool opus_bitmap_sweep_begin(OpusRaid *s, bool degraded)
     return md_bitmap_clear_begin(&s->bitmap->bits, s->events, degraded);
 }
 
+void opus_bitmap_sweep_abort(OpusRaid *s)
+{
+    QEMU_LOCK_GUARD(&s->bitmap->lock);
+    md_bitmap_clear_commit(&s->bitmap->bits, true);
+}
+
 RaidMask coroutine_fn GRAPH_RDLOCK
-opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots)
+opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots, bool degraded)
 {
     OpusBitmap *b = s->bitmap;
     RaidMask failed_slots = 0;
@@ -248,7 +254,7 @@ opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots)
     if (md_bitmap_next_block(&b->bits, 0, MD_BITMAP_ANY) == 0) {
         failed_slots = write_block(s, 0, slots);
     }
-    cleared = md_bitmap_clear_commit(&b->bits, failed_slots);
+    cleared = md_bitmap_clear_commit(&b->bits, failed_slots || degraded);
     if (!failed_slots) {
         failed_slots = write_changes_locked(s, slots);
     }

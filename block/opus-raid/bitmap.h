@@ -79,9 +79,12 @@ opus_bitmap_write_all(OpusRaid *s, RaidMask slots);
  */
 bool opus_bitmap_sweep_begin(OpusRaid *s, bool degraded);
 
-/* All members of @slots were flushed meanwhile. */
+/* All members of @slots were flushed meanwhile. Clears none if @degraded. */
 RaidMask coroutine_fn GRAPH_RDLOCK
-opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots);
+opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots, bool degraded);
+
+/* Instead, when a member could not be flushed: it may lack what they name. */
+void opus_bitmap_sweep_abort(OpusRaid *s);
 
 /**
  * opus_bitmap_next_needed: the next range that must be resynced
