@@ -14,6 +14,7 @@
 #include "array.h"
 #include "array-parts.h"
 #include "bitmap.h"
+#include "life.h"
 #include "sabotage.h"
 #include "trace.h"
 
@@ -33,11 +34,11 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
 {
     int ret;
 
-    qatomic_set(&s->dirty, false);
+    opus_life_event(s, RAID_LIFE_EVENT_QUIET);
     /* Pairs with the one in the increment in opus_array_write_begin(). */
     smp_mb();
     if (qatomic_read(&s->active_writes)) {
-        qatomic_set(&s->dirty, true);
+        opus_life_event(s, RAID_LIFE_EVENT_BUSY);
         return 0;
     }
 
@@ -46,13 +47,18 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
      * of it may well succeed: it must not be used any more.
      */
     if (opus_array_flush_for_super(s) < 0) {
-        qatomic_set(&s->dirty, true);
-        return s->state == RAID_ARRAY_FAILED ? -EIO : 0;
+        if (s->state == RAID_ARRAY_FAILED) {
+            return -EIO;
+        }
+        opus_life_event(s, RAID_LIFE_EVENT_BUSY);
+        return 0;
     }
 
-    s->super_dirty = false;
+    opus_life_event(s, RAID_LIFE_EVENT_FLUSHED);
     ret = opus_array_update(s, 0, NULL, 0);
-    qatomic_set(&s->shown_dirty, ret < 0);
+    if (ret == 0) {
+        opus_life_event(s, RAID_LIFE_EVENT_CLEANED);
+    }
     trace_opus_raid_dirty(s->bs, false, s->events, ret);
     return ret;
 }
@@ -61,10 +67,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s)
 {
     QEMU_LOCK_GUARD(&s->meta_lock);
 
-    if (!s->dirty || s->state == RAID_ARRAY_FAILED) {
-        return 0;
-    }
-    return mark_clean_locked(s);
+    return opus_life_is_dirty(s) ? mark_clean_locked(s) : 0;
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
@@ -75,7 +78,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
     bool degraded;
 
     QEMU_LOCK_GUARD(&s->meta_lock);
-    if (!s->bitmap || s->state == RAID_ARRAY_FAILED) {
+    if (!s->bitmap || !raid_life_is_writable(s->life)) {
         return 0;
     }
     slots = opus_array_active_slots(s);
@@ -121,7 +124,7 @@ static void coroutine_fn idle_check_co(void *opaque)
     }
     /* A failed array stays as it is. */
     if (opus_missing_slots(s) != ~(RaidMask)0 &&
-        (qatomic_read(&s->dirty) || sweeps_help(s))) {
+        (opus_life_is_dirty(s) || sweeps_help(s))) {
         opus_array_arm_idle(s);
     }
     bdrv_dec_in_flight(bs);
@@ -131,7 +134,7 @@ static void idle_timer_cb(void *opaque)
 {
     OpusRaid *s = opaque;
 
-    if (!qatomic_read(&s->dirty) && !sweeps_help(s)) {
+    if (!opus_life_is_dirty(s) && !sweeps_help(s)) {
         return;
     }
 

@@ -29,6 +29,7 @@
 #include "array.h"
 #include "array-parts.h"
 #include "bitmap.h"
+#include "life.h"
 #include "member.h"
 #include "metadata.h"
 #include "parallel.h"
@@ -81,6 +82,7 @@ static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
     QEMU_LOCK_GUARD(&s->state_lock);
 
     raid_member_state_set(&m->state, RAID_MEMBER_FAULTY);
+    m->unrecorded = !opus_is_writable(s->bs);
     if (slot == s->rebuild_slot && s->replacement) {
         /* What it has so far misses what is written from now on. */
         s->rebuild_checkpoint = 0;
@@ -97,6 +99,9 @@ static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
                  strerror(-err), raid_array_state_name(state));
     if (state != s->state) {
         raid_array_state_set(&s->state, state);
+        if (state == RAID_ARRAY_FAILED) {
+            opus_life_event(s, RAID_LIFE_EVENT_FAIL);
+        }
     }
 }
 
@@ -289,14 +294,13 @@ static int coroutine_fn GRAPH_RDLOCK mark_dirty_locked(OpusRaid *s)
     if (s->state == RAID_ARRAY_FAILED) {
         return -EIO;
     }
-    if (!s->dirty) {
-        s->super_dirty = true;
-        qatomic_set(&s->shown_dirty, true);
+    if (!opus_life_is_dirty(s)) {
+        opus_life_event(s, RAID_LIFE_EVENT_WRITE);
         ret = OPUS_SABOTAGED(DIRTY_NOT_MARKED) ? 0 :
               opus_array_update(s, 0, NULL, 0);
         trace_opus_raid_dirty(s->bs, true, s->events, ret);
         if (ret == 0) {
-            qatomic_set(&s->dirty, true);
+            opus_life_event(s, RAID_LIFE_EVENT_MARKED);
             opus_array_arm_idle(s);
         }
     }
@@ -308,7 +312,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_write_begin(OpusRaid *s)
     int ret = 0;
 
     qatomic_inc(&s->active_writes);
-    if (unlikely(!qatomic_read(&s->dirty))) {
+    if (unlikely(!opus_life_is_dirty(s))) {
         qemu_co_mutex_lock(&s->meta_lock);
         ret = mark_dirty_locked(s);
         qemu_co_mutex_unlock(&s->meta_lock);
@@ -334,6 +338,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
     RaidMask lagging_slots = 0;
     RaidMask failed_slots;
     RaidMask left_slots;
+    bool unrecorded = false;
 
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
@@ -341,6 +346,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
         if (member_is_active(m) && m->super.events != s->events) {
             lagging_slots |= RAID_BIT(m->slot);
         }
+        unrecorded |= m->unrecorded;
     }
     opus_array_restart_replacements(s);
     if (OPUS_SABOTAGED(LAGGING_SUPERS)) {
@@ -352,18 +358,44 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
         failed_slots |= opus_bitmap_write_changes(s, left_slots);
         opus_array_arm_idle(s);
     }
-    if (!failed_slots) {
+    if (!failed_slots && !unrecorded) {
         return 0;
     }
-    return opus_array_update(s, failed_slots, "superblock write", -EIO);
+    if (opus_array_update(s, failed_slots, "superblock write", -EIO) < 0) {
+        return -EIO;
+    }
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        s->members[i].unrecorded = false;
+    }
+    return 0;
+}
+
+void coroutine_fn GRAPH_RDLOCK opus_array_give_up(OpusRaid *s)
+{
+    RaidArrayState state_before;
+
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    state_before = s->state;
+    if (state_before == RAID_ARRAY_FAILED) {
+        return;
+    }
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        raid_array_state_set(&s->state, RAID_ARRAY_FAILED);
+    }
+    opus_life_event(s, RAID_LIFE_EVENT_FAIL);
+    opus_array_publish(s, 0, state_before, 0, NULL, 0);
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_array_logs_replayed(OpusRaid *s)
 {
-    bool news = s->super_dirty;
+    bool news;
+    int ret;
 
     QEMU_LOCK_GUARD(&s->meta_lock);
-    s->super_dirty = false;
+    news = s->life == RAID_LIFE_REPLAYING;
+    if (news) {
+        opus_life_event(s, RAID_LIFE_EVENT_REPLAYED);
+    }
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         for (unsigned i = 0; i < s->nr_members; i++) {
             MdSuper *super = &s->members[i].super;
@@ -375,7 +407,11 @@ int coroutine_fn GRAPH_RDLOCK opus_array_logs_replayed(OpusRaid *s)
             }
         }
     }
-    return news ? opus_array_update(s, 0, NULL, 0) : 0;
+    ret = news ? opus_array_update(s, 0, NULL, 0) : 0;
+    if (ret == 0 && s->life == RAID_LIFE_CLEANING) {
+        opus_life_event(s, RAID_LIFE_EVENT_CLEANED);
+    }
+    return ret;
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_array_flush_for_super(OpusRaid *s)
@@ -420,7 +456,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_resync_checkpoint(OpusRaid *s)
     if (opus_array_flush_for_super(s) < 0) {
         return s->state == RAID_ARRAY_FAILED ? -EIO : 0;
     }
-    if (s->resync_offset == MD_RESYNC_DONE || s->super_dirty) {
+    if (s->resync_offset == MD_RESYNC_DONE || raid_life_says_dirty(s->life)) {
         return 0;
     }
     ret = opus_array_update(s, 0, NULL, 0);

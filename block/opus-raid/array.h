@@ -62,10 +62,19 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s);
  * opus_array_start_writing: first step of an array that was opened writable
  *
  * Brings superblocks that are one update behind up to the others, so that an
- * update that is cut later never leaves any of them two behind (I6).
+ * update that is cut later never leaves any of them two behind (I6); and
+ * records members that failed while the array was at rest.
  * Returns 0, or -EIO when too many members can't be written.
  */
 int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s);
+
+/**
+ * opus_array_give_up: the array has failed, whatever its members are
+ *
+ * When it could not be made ready to be written, and there is no way back. No
+ * request succeeds any more, and no superblock is written.
+ */
+void coroutine_fn GRAPH_RDLOCK opus_array_give_up(OpusRaid *s);
 
 /**
  * opus_array_logs_replayed: write what superblocks do not say yet

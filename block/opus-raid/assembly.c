@@ -17,6 +17,7 @@
 #include "bad-blocks.h"
 #include "bitmap.h"
 #include "journal.h"
+#include "life.h"
 #include "member.h"
 #include "metadata.h"
 #include "ppl.h"
@@ -203,14 +204,25 @@ read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
         int64_t device_bytes = bdrv_co_getlength(m->child->bs);
+        g_autofree MdSuper *known = g_memdup2(&m->super, sizeof(m->super));
         int err;
 
         candidates[i] = (RaidCandidate) {
             .super = &m->super,
             .device_bytes = MAX(device_bytes, 0),
+            .failed = m->unrecorded,
         };
+        if (m->unrecorded) {
+            continue;
+        }
         candidates[i].super_error = opus_metadata_read(m->child, &m->super,
                                                        &err);
+        if (err < 0 && m->state == RAID_MEMBER_FAULTY) {
+            /* That is known, and it may have gone for good. */
+            candidates[i].failed = true;
+            m->super = *known;
+            continue;
+        }
         if (err < 0) {
             error_setg_errno(errp, -err, "Cannot read the superblock of "
                              "member '%s'", opus_member_name(m));
@@ -326,8 +338,11 @@ static uint64_t resync_done(const OpusRaid *s)
 
 static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
                                       const RaidRecoverPlan *plan,
-                                      const RaidCandidate *candidates)
+                                      const RaidCandidate *candidates,
+                                      bool writable)
 {
+    bool replays = false;
+
     memset(s->slots, 0, sizeof(s->slots));
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
@@ -353,8 +368,6 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     s->size_sectors = s->members[a->freshest].super.size_sectors;
     s->state = plan->state;
     s->forced = plan->forced;
-    s->super_dirty = false;
-    s->dirty = false;
     s->events = a->events;
     s->resync_offset = a->resync_offset;
     if (plan->what == RAID_RECOVERY_RESYNC &&
@@ -364,7 +377,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     if (raid_has_parity(&s->geom) && !s->forced &&
         (s->state == RAID_ARRAY_OPTIMAL || s->state == RAID_ARRAY_DEGRADED)) {
         /* A log makes up for what was in flight. */
-        s->super_dirty = s->resync_offset != MD_RESYNC_DONE;
+        replays = s->resync_offset != MD_RESYNC_DONE;
         s->resync_offset = MD_RESYNC_DONE;
     }
     if (s->forced && raid_mask_count(a->missing_slots) == s->geom.nr_parity) {
@@ -376,6 +389,13 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     }
     qatomic_set(&s->resync_done, resync_done(s));
     qatomic_set(&s->missing_slots, a->missing_slots);
+    if (s->life != RAID_LIFE_AT_REST) {
+        opus_life_event(s, RAID_LIFE_EVENT_REST);
+    }
+    if (writable) {
+        opus_life_event(s, replays ? RAID_LIFE_EVENT_REPLAY
+                                   : RAID_LIFE_EVENT_OPEN);
+    }
     opus_timeouts_apply(s);
     opus_note_flags(s);
 }
@@ -422,8 +442,7 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     s->ppl = ppl;
     opus_journal_free(s->journal);
     s->journal = journal;
-    s->assembled_writable = writable;
-    take_verdict(s, a, &plan, candidates);
+    take_verdict(s, a, &plan, candidates, writable);
     trace_opus_raid_assemble(s->bs, raid_level_name(s->geom.level),
                              s->geom.nr_slots, s->geom.array_bytes,
                              raid_array_state_name(s->state), s->events,

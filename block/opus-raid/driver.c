@@ -27,75 +27,13 @@
 #include "io.h"
 #include "job.h"
 #include "journal.h"
+#include "life.h"
 #include "member.h"
 #include "options.h"
 #include "permissions.h"
 #include "ppl.h"
+#include "start.h"
 #include "watch.h"
-
-/*
- * Logs are of use only while parity is right but for what they name; where it
- * is not yet, old ones would tell lies later.
- */
-static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
-{
-    RaidMask slots = raid_mask_first(s->geom.nr_slots) &
-                     ~opus_missing_slots(s);
-    RaidMask failed_slots;
-    int ret = 0;
-
-    if (qatomic_read(&s->resync_done) != UINT64_MAX || s->forced) {
-        failed_slots = s->ppl ? opus_ppl_invalidate(s, slots)
-                              : opus_journal_invalidate(s, slots);
-    } else {
-        ret = opus_array_logs_replayed(s);
-        failed_slots = s->ppl ? opus_ppl_start(s, slots)
-                              : opus_journal_start(s, slots);
-    }
-    RAID_MASK_FOREACH(slot, failed_slots) {
-        if (opus_array_fail_member(s, slot, "log write", -EIO) < 0) {
-            ret = -EIO;
-        }
-    }
-    return ret;
-}
-
-static int coroutine_fn GRAPH_RDLOCK start_writing_co(OpusRaid *s,
-                                                      void *opaque,
-                                                      Error **errp)
-{
-    int ret = s->ppl ? opus_ppl_replay(s, errp) :
-              s->journal ? opus_journal_replay(s, errp) : 0;
-
-    if (ret < 0) {
-        return ret;
-    }
-    ret = opus_array_start_writing(s);
-    if (ret == 0 && (s->ppl || s->journal)) {
-        ret = start_logs(s);
-    }
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "Cannot write the superblocks of array "
-                         "'%s'", bdrv_get_node_name(s->bs));
-    }
-    return ret;
-}
-
-/* Nothing is written for now: leave a clean array with an empty bitmap. */
-static int coroutine_fn GRAPH_RDLOCK mark_clean_co(OpusRaid *s, void *opaque,
-                                                   Error **errp)
-{
-    int ret = opus_array_mark_clean(s);
-
-    for (unsigned i = 0; i < OPUS_SWEEPS_TO_CLEAR && ret == 0; i++) {
-        ret = opus_array_sweep(s);
-    }
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "Cannot mark array '%s' clean",
-                         bdrv_get_node_name(s->bs));
-    }
-    return ret;
-}
 
 static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, void *opaque,
                                                  Error **errp)
@@ -211,7 +149,7 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
     }
     ret = opus_control_run(s, assemble_co, NULL, errp);
     if (ret == 0 && opus_is_writable(bs)) {
-        ret = opus_control_run(s, start_writing_co, NULL, errp);
+        ret = opus_control_run(s, opus_start_co, NULL, errp);
     }
     if (ret == 0) {
         opus_set_request_flags(bs);
@@ -235,7 +173,7 @@ static void opus_close(BlockDriverState *bs)
     if (opus_is_writable(bs)) {
         Error *err = NULL;
 
-        if (opus_control_run(s, mark_clean_co, NULL, &err) < 0) {
+        if (opus_control_run(s, opus_settle_co, NULL, &err) < 0) {
             error_report_err(err);
         }
     }
@@ -264,6 +202,8 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
     probe->members = members;
     for (unsigned i = 0; i < s->nr_members; i++) {
         members[i].child = s->members[i].child;
+        members[i].state = s->members[i].state;
+        members[i].unrecorded = s->members[i].unrecorded;
     }
     ret = opus_assemble(probe, true, errp);
     if (ret == 0 && probe->missing_slots != s->missing_slots) {
@@ -281,21 +221,60 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
 }
 
 /*
- * The block layer compares the members that are named with those that there
- * are, but not how many are named. None at all means that they stay.
+ * Members that are named must be those that there are, in any order; none at
+ * all means that they stay. Those that are defined in place were handed to
+ * their own nodes by the block layer, and are not among @options any more.
  */
-static bool check_same_members(const OpusRaid *s, BDRVReopenState *state,
-                               Error **errp)
+static bool take_same_members(const OpusRaid *s, QDict *options, Error **errp)
 {
-    int nr = qdict_array_entries(state->options, "members.");
+    bool named[RAID_MAX_CANDIDATES] = { false };
+    unsigned nr = 0;
 
-    if (nr != 0 && nr != s->nr_members) {
-        error_setg(errp, "Cannot change the members of array '%s'",
-                   bdrv_get_node_name(s->bs));
+    for (unsigned i = 0; i < RAID_MAX_CANDIDATES; i++) {
+        g_autofree char *key = g_strdup_printf("members.%u", i);
+        const char *name = qdict_get_try_str(options, key);
+        unsigned n = 0;
+
+        if (!name) {
+            continue;
+        }
+        while (n < s->nr_members &&
+               strcmp(bdrv_get_node_name(s->members[n].child->bs), name)) {
+            n++;
+        }
+        if (n == s->nr_members) {
+            error_setg(errp, "Cannot change the members of array '%s' by "
+                       "reopening it: it has no member '%s'",
+                       bdrv_get_node_name(s->bs), name);
+            error_append_hint(errp, "Use opus-raid-add-member and "
+                              "opus-raid-remove-member.\n");
+            return false;
+        }
+        if (named[n]) {
+            error_setg(errp, "Member '%s' of array '%s' is named twice", name,
+                       bdrv_get_node_name(s->bs));
+            return false;
+        }
+        named[n] = true;
+        qdict_del(options, key);
+        nr++;
+    }
+    if (nr && nr != s->nr_members) {
+        error_setg(errp, "Cannot change the members of array '%s' by "
+                   "reopening it: it has %u, and %u are named",
+                   bdrv_get_node_name(s->bs), s->nr_members, nr);
+        error_append_hint(errp, "Leave 'members' out, and they stay.\n");
         return false;
     }
     return true;
 }
+
+/* What a reopen is going to do. */
+typedef struct Reopen {
+    OpusMutableOptions options;
+    bool starts;                /* the array can be written from now on */
+    bool rests;                 /* the contrary */
+} Reopen;
 
 static int opus_reopen_prepare(BDRVReopenState *state,
                                BlockReopenQueue *queue, Error **errp)
@@ -304,51 +283,90 @@ static int opus_reopen_prepare(BDRVReopenState *state,
     bool was_writable = opus_is_writable(state->bs);
     bool writable = (state->flags & BDRV_O_RDWR) &&
                     !(state->flags & BDRV_O_INACTIVE);
-    g_autofree OpusMutableOptions *mutable = g_new(OpusMutableOptions, 1);
+    g_autofree Reopen *r = g_new0(Reopen, 1);
     int ret = -EINVAL;
+    ERRP_GUARD();
 
+    r->starts = writable && !was_writable;
+    r->rests = !writable && was_writable;
     if ((writable || opus_job_none_running(s, errp)) &&
-        check_same_members(s, state, errp) &&
-        opus_options_reopen(state->options, mutable, errp)) {
+        take_same_members(s, state->options, errp) &&
+        opus_options_reopen(state->options, &r->options, errp)) {
         ret = 0;
     }
-    if (ret == 0 && writable && !was_writable) {
+    if (ret == 0 && r->starts) {
         ret = claim_members(s, errp)
               ? opus_control_run(s, check_writable_co, NULL, errp) : -EBUSY;
         if (ret < 0) {
             drop_new_claims(s);
         }
-    } else if (ret == 0 && !writable && was_writable) {
-        ret = opus_control_run(s, mark_clean_co, NULL, errp);
+    } else if (ret == 0 && r->rests) {
+        ret = opus_control_run(s, opus_settle_co, NULL, errp);
     }
     if (ret == 0) {
-        state->opaque = g_steal_pointer(&mutable);
+        state->opaque = g_steal_pointer(&r);
     }
     return ret;
 }
 
 static void opus_reopen_commit(BDRVReopenState *state)
 {
-    OpusRaid *s = state->bs->opaque;
-    OpusMutableOptions *mutable = state->opaque;
+    Reopen *r = state->opaque;
 
-    opus_options_take(s, mutable);
-    g_free(mutable);
-    state->opaque = NULL;
+    opus_options_take(state->bs->opaque, &r->options);
 }
 
+static int coroutine_fn GRAPH_RDLOCK assemble_and_start_co(OpusRaid *s,
+                                                           void *opaque,
+                                                           Error **errp)
+{
+    int ret = assemble_co(s, opaque, errp);
+
+    return ret < 0 ? ret : opus_start_co(s, opaque, errp);
+}
+
+static int coroutine_fn GRAPH_RDLOCK give_up_co(OpusRaid *s, void *opaque,
+                                                Error **errp)
+{
+    opus_array_give_up(s);
+    return 0;
+}
+
+/* The block layer would remember references, and hold us to them. */
+static void forget_member_options(BlockDriverState *bs)
+{
+    for (unsigned i = 0; i < RAID_MAX_CANDIDATES; i++) {
+        g_autofree char *key = g_strdup_printf("members.%u", i);
+
+        qdict_del(bs->options, key);
+        qdict_del(bs->explicit_options, key);
+    }
+}
+
+/*
+ * Members can be written only now, so this is where a log is replayed. There
+ * is no way back: if it can't be, nobody may take the array for one that is
+ * right.
+ */
 static void opus_reopen_commit_post(BDRVReopenState *state)
 {
     OpusRaid *s = state->bs->opaque;
+    Reopen *r = state->opaque;
     Error *err = NULL;
 
     s->keeps_claims |= opus_is_writable(state->bs);
-    if (opus_is_writable(state->bs) &&
-        ((!s->assembled_writable &&
-          opus_control_run(s, assemble_co, NULL, &err) < 0) ||
-         opus_control_run(s, start_writing_co, NULL, &err) < 0)) {
-        error_report_err(err);
+    forget_member_options(state->bs);
+    if (r->rests && s->life != RAID_LIFE_AT_REST) {
+        opus_life_event(s, RAID_LIFE_EVENT_REST);
     }
+    if (r->starts &&
+        opus_control_run(s, assemble_and_start_co, NULL, &err) < 0) {
+        error_reportf_err(err, "Array '%s' could not be made writable, and "
+                          "has failed: ", bdrv_get_node_name(state->bs));
+        opus_control_run(s, give_up_co, NULL, &error_abort);
+    }
+    g_free(r);
+    state->opaque = NULL;
     opus_watch_look(s);
 }
 
@@ -370,10 +388,13 @@ static int opus_inactivate(BlockDriverState *bs)
         error_report_err(err);
         return -EBUSY;
     }
-    ret = opus_control_run(s, mark_clean_co, NULL, &err);
+    ret = opus_control_run(s, opus_settle_co, NULL, &err);
     if (ret < 0) {
         error_report_err(err);
     } else {
+        if (s->life != RAID_LIFE_AT_REST) {
+            opus_life_event(s, RAID_LIFE_EVENT_REST);
+        }
         s->keeps_claims = false;
         opus_claims_release(s);
     }
@@ -397,7 +418,10 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
     s->keeps_claims |= writable;
     opus_announce(s);
     if (writable) {
-        start_writing_co(s, NULL, errp);
+        if (opus_start_co(s, NULL, errp) < 0) {
+            /* It stays inactive; the next try assembles it anew. */
+            opus_life_event(s, RAID_LIFE_EVENT_FAIL);
+        }
         opus_watch_look(s);
     }
 }

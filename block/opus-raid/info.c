@@ -133,10 +133,12 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     info->size = s->geom.array_bytes;
     info->member_size = s->geom.member_bytes;
     info->state = (OpusRaidArrayState)s->state;
-    info->dirty = qatomic_read(&s->shown_dirty);
+    info->dirty = raid_life_may_be_dirty(opus_life(s));
     info->events = s->events;
     info->has_consistency_policy = s->geom.level != RAID_LEVEL_0;
     info->consistency_policy = opus_policy_of(s);
+    info->has_policy_in_force = info->has_consistency_policy;
+    info->policy_in_force = opus_policy_is_in_force(s);
     if (s->bitmap) {
         info->bitmap = bitmap_info(s);
     }

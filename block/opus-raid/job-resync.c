@@ -13,9 +13,11 @@
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
 #include "array.h"
+#include "control.h"
 #include "job.h"
 #include "job-resync.h"
 #include "resync.h"
+#include "start.h"
 
 /* Work that may have to be done again after a crash of a clean array. */
 #define CHECKPOINT_MS   10000
@@ -80,6 +82,21 @@ static int coroutine_fn resync_run(Job *job, Error **errp)
     return ret;
 }
 
+/* A log that was void is of use again; it starts while nothing is written. */
+static int resync_prepare(Job *job)
+{
+    OpusRaid *s = opus_job(job)->s;
+    int ret;
+
+    if (!s->ppl && !s->journal) {
+        return 0;
+    }
+    bdrv_drained_begin(s->bs);
+    ret = opus_control_run(s, opus_start_logs_co, NULL, &job->err);
+    bdrv_drained_end(s->bs);
+    return ret;
+}
+
 static void resync_clean(Job *job)
 {
     opus_job(job)->s->resync_job = NULL;
@@ -93,6 +110,7 @@ static const BlockJobDriver resync_job_driver = {
         .free          = block_job_free,
         .user_resume   = block_job_user_resume,
         .run           = resync_run,
+        .prepare       = resync_prepare,
         .clean         = resync_clean,
     },
 };

@@ -155,7 +155,7 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_journal_start(OpusRaid *s,
         failed_slots |= write_empty(s, slots, true);
     }
     let_go(j);
-    qatomic_set(&j->active, true);
+    opus_life_set_log(s, RAID_LOG_ON);
     return failed_slots;
 }
 
@@ -164,7 +164,7 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_journal_invalidate(OpusRaid *s,
 {
     RaidMask failed_slots = 0;
 
-    qatomic_set(&s->journal->active, false);
+    opus_life_set_log(s, RAID_LOG_VOID);
     for (unsigned half = 0; half < 2 && slots; half++) {
         failed_slots |= write_empty(s, slots, false);
     }

@@ -6,7 +6,7 @@
 #define BLOCK_OPUS_RAID_JOURNAL_H
 
 #include "columns.h"
-#include "opus-raid.h"
+#include "life.h"
 #include "util/raid/extension.h"
 #include "util/raid/stripe-journal.h"
 
@@ -34,7 +34,6 @@ struct OpusJournal {
     RaidMask valid_slots;           /* that hold any */
     bool replay;                    /* before the array is written */
 
-    bool active;                    /* atomic: redundancy is right, so log */
 
     QemuMutex lock;                 /* never held while waiting */
     /* Under lock */
@@ -98,7 +97,7 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_journal_invalidate(OpusRaid *s,
 /* Does the array log now? */
 static inline bool opus_journal_is_active(const OpusRaid *s)
 {
-    return unlikely(s->journal) && qatomic_read(&s->journal->active);
+    return unlikely(s->journal) && opus_log_is_on(s);
 }
 
 /**

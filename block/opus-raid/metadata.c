@@ -78,7 +78,8 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
     super->utime = now;
     super->events = s->events;
     super->size_sectors = s->size_sectors;
-    super->resync_offset = s->super_dirty ? 0 : s->resync_offset;
+    super->resync_offset = raid_life_says_dirty(s->life) ? 0
+                                                         : s->resync_offset;
     super->cnt_corrected_read = m->corrected_before +
                                 qatomic_read(&m->corrected_reads);
 

@@ -33,6 +33,7 @@
 #include "qapi/qapi-types-block-core.h"
 #include "qapi/qapi-types-opus-raid-types.h"
 #include "qemu/coroutine.h"
+#include "util/raid/array-life.h"
 #include "util/raid/assemble.h"
 #include "util/raid/plan.h"
 #include "sabotage.h"
@@ -82,6 +83,11 @@ typedef struct OpusMember {
      * under OpusRaid.state_lock; atomic.
      */
     bool condemned;
+    /*
+     * It failed while the array was at rest: superblocks say so, before
+     * anything else is written, when it is not any more. Main loop.
+     */
+    bool unrecorded;
 } OpusMember;
 
 typedef struct OpusBitmap OpusBitmap;
@@ -103,7 +109,6 @@ typedef struct OpusRaid {
     /* Atomic. That of jobs while the guest is busy, bytes per second. */
     uint64_t rebuild_speed_min;
     bool forced;                /* started dirty and degraded */
-    bool assembled_writable;    /* what is written first was looked for */
 
     /*
      * The view that requests work by. Atomic; slots are only ever added to
@@ -177,11 +182,12 @@ typedef struct OpusRaid {
     uint64_t events;
     uint64_t resync_offset;     /* to write when clean; MD_RESYNC_DONE: ok */
     uint64_t size_sectors;      /* used on each member, as superblocks say */
-    bool super_dirty;           /* what superblocks say, or are about to */
+
+    /* Atomic; changed by life.c only. */
+    RaidLife life;
+    RaidLogState log;
 
     /* Who may write: see array.c */
-    bool dirty;                 /* atomic; set under meta_lock */
-    bool shown_dirty;           /* atomic: a superblock may say so; for users */
     bool wrote;                 /* atomic: a write since the last idle check */
     uint64_t active_writes;     /* atomic */
     QEMUTimer *idle_timer;      /* in the main loop's AioContext */

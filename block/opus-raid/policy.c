@@ -27,6 +27,7 @@
 #include "control.h"
 #include "job.h"
 #include "journal.h"
+#include "life.h"
 #include "member.h"
 #include "metadata.h"
 #include "parallel.h"
@@ -396,7 +397,7 @@ static int coroutine_fn GRAPH_RDLOCK change_co(OpusRaid *s, void *opaque,
     if (!check_state(s, errp) || !prepare(s, c, errp)) {
         return -EINVAL;
     }
-    if (ret == 0 && !qatomic_read(&s->dirty)) {
+    if (ret == 0 && !opus_life_is_dirty(s)) {
         ret = drop_old(s);
         if (ret == 0 && c->policy != OPUS_RAID_CONSISTENCY_POLICY_RESYNC) {
             ret = add_new(s, c);

@@ -168,6 +168,10 @@ int coroutine_fn GRAPH_RDLOCK opus_ppl_replay(OpusRaid *s, Error **errp)
     if (ret == 0 && any && !OPUS_SABOTAGED(REPLAY_NOT_FLUSHED)) {
         ret = opus_array_flush(s);
     }
+    for (unsigned slot = 0; slot < s->geom.nr_slots && ret == 0; slot++) {
+        /* Entries stay in the log, and are over once it is written over. */
+        s->ppl->logs[slot].replay = false;
+    }
     if (ret < 0 && errp && !*errp) {
         error_setg_errno(errp, -ret, "Cannot replay the partial parity log of "
                          "array '%s'", bdrv_get_node_name(s->bs));

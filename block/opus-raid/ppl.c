@@ -96,7 +96,7 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_ppl_start(OpusRaid *s, RaidMask slots)
         log->ready = true;
         let_go(s->ppl, log);
     }
-    qatomic_set(&s->ppl->active, true);
+    opus_life_set_log(s, RAID_LOG_ON);
     return failed_slots;
 }
 
@@ -105,7 +105,7 @@ opus_ppl_invalidate(OpusRaid *s, RaidMask slots)
 {
     RaidMask failed_slots = 0;
 
-    qatomic_set(&s->ppl->active, false);
+    opus_life_set_log(s, RAID_LOG_VOID);
     RAID_MASK_FOREACH(slot, slots) {
         if (write_first_header(s, slot, false) < 0) {
             failed_slots |= RAID_BIT(slot);

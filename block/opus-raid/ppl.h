@@ -6,7 +6,7 @@
 #define BLOCK_OPUS_RAID_PPL_H
 
 #include "columns.h"
-#include "opus-raid.h"
+#include "life.h"
 #include "util/raid/md-ppl.h"
 
 /* A stripe write that is to be logged; lives on its coroutine's stack. */
@@ -43,7 +43,6 @@ typedef struct OpusPplLog {
 
 struct OpusPpl {
     QemuMutex lock;                 /* never held while waiting */
-    bool active;                    /* atomic: redundancy is right, so log */
     OpusPplLog logs[];              /* one for each slot */
 };
 
@@ -73,7 +72,7 @@ opus_ppl_invalidate(OpusRaid *s, RaidMask slots);
 /* Does the array log now? */
 static inline bool opus_ppl_is_active(const OpusRaid *s)
 {
-    return unlikely(s->ppl) && qatomic_read(&s->ppl->active);
+    return unlikely(s->ppl) && opus_log_is_on(s);
 }
 
 /* Array bytes that one write to a part of a stripe may have. */

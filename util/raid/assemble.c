@@ -125,7 +125,9 @@ static bool check_present(Assembler *as, unsigned nr)
     for (unsigned i = 0; i < nr; i++) {
         Candidate *c = &as->first[i];
 
-        if (c->super_error == MD_SUPER_OK) {
+        if (c->failed) {
+            as->out->verdicts[i] = RAID_MEMBER_FAULTY;
+        } else if (c->super_error == MD_SUPER_OK) {
             as->valid[as->nr_valid++] = c;
         } else {
             invalid[nr_invalid++] = c;
@@ -147,6 +149,9 @@ static bool check_present(Assembler *as, unsigned nr)
     }
     if (!as->nr_valid && torn) {
         return refuse_member(as, RAID_REFUSE_NO_SUPERBLOCK, invalid[0], NULL);
+    }
+    if (!as->nr_valid) {
+        return refuse(as, RAID_REFUSE_TOO_FEW);
     }
     return true;
 }

@@ -22,6 +22,7 @@ typedef struct RaidCandidate {
     const MdSuper *super;       /* valid when that was MD_SUPER_OK */
     uint64_t device_bytes;
     bool bad_log_unknown;       /* its bad-block log makes no sense */
+    bool failed;                /* it has, since: nothing else counts */
 } RaidCandidate;
 
 typedef struct RaidAssembleOptions {
