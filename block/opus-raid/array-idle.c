@@ -94,7 +94,9 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
     }
     if (failed_slots) {
         /* What they could not flush they may have lost: they need the bits. */
-        opus_bitmap_sweep_abort(s);
+        if (!OPUS_SABOTAGED(SWEEP_MARKS_STAY)) {
+            opus_bitmap_sweep_abort(s);
+        }
     } else {
         failed_slots = opus_bitmap_sweep_end(s, slots, degraded);
     }

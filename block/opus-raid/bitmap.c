@@ -232,6 +232,9 @@ opus_bitmap_write_all(OpusRaid *s, RaidMask slots)
 bool opus_bitmap_sweep_begin(OpusRaid *s, bool degraded)
 {
     QEMU_LOCK_GUARD(&s->bitmap->lock);
+    if (degraded && OPUS_SABOTAGED(SWEEP_MARKS_STAY)) {
+        return false;
+    }
     return md_bitmap_clear_begin(&s->bitmap->bits, s->events, degraded);
 }
 
@@ -254,6 +257,7 @@ opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots, bool degraded)
     if (md_bitmap_next_block(&b->bits, 0, MD_BITMAP_ANY) == 0) {
         failed_slots = write_block(s, 0, slots);
     }
+    degraded = degraded && !OPUS_SABOTAGED(SWEEP_MARKS_STAY);
     cleared = md_bitmap_clear_commit(&b->bits, failed_slots || degraded);
     if (!failed_slots) {
         failed_slots = write_changes_locked(s, slots);

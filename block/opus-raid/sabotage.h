@@ -59,6 +59,8 @@ typedef enum OpusSabotage {
     OPUS_SABOTAGE_RESYNC_BEFORE_FLUSH = 23,
     /* units are replayed on the members, and not flushed before new ones */
     OPUS_SABOTAGE_REPLAY_NOT_FLUSHED = 24,
+    /* bits stay marked when a sweep can't flush, and the next clears them */
+    OPUS_SABOTAGE_SWEEP_MARKS_STAY = 25,
 } OpusSabotage;
 
 #ifdef OPUS_SABOTAGE

@@ -42,6 +42,8 @@ NOTICED_BY = {
     'PPL_REUSED_EARLY': ['--level', 'raid5', '--policy', 'ppl'],
     'RESYNC_BEFORE_FLUSH': ['--level', 'raid5', '--policy', 'resync'],
     'REPLAY_NOT_FLUSHED': ['--level', 'raid5', '--policy', 'journal'],
+    'SWEEP_MARKS_STAY': ['--level', 'raid10', '--policy', 'bitmap',
+                         '--number', '10000'],     # much must coincide
 }
 TRIALS = ['--number', '2000']
 results = []
@@ -66,7 +68,7 @@ def main():
     steps = re.findall(r'/\* (.*) \*/\n *OPUS_SABOTAGE_(\w+) = (\d+),',
                        Path(header).read_text())
     for text, name, number in steps:
-        words = [*NOTICED_BY[name], *TRIALS]
+        words = [*TRIALS, *NOTICED_BY[name]]
         went_well, told = simulate(raid_sim, number, words)
         report(not went_well, f'{name}: {text}: raid-sim {" ".join(words)}')
         print(f'#   {told}')

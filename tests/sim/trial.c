@@ -227,13 +227,19 @@ static bool choose_victim(const Trial *t, unsigned *disk)
     return true;
 }
 
-static void plan_faults(Trial *t)
+/*
+ * A guest that @drips sees bits of a bitmap cleared meanwhile, and members
+ * flushed for that: some of those flushes fail, long after most requests.
+ */
+static void plan_faults(Trial *t, bool drips)
 {
+    bool sweep = drips && choice(4);
     unsigned disk;
 
     if (t->spec->faults && choice(2) && choose_victim(t, &disk)) {
-        bus_plan_fault(bus_events() + 1 + choice(choice(2) ? 20 : 200), disk,
-                       choice(BUS_FAULT__MAX));
+        bus_plan_fault(bus_events() + 1 + choice(sweep ? 600 :
+                                                 choice(2) ? 20 : 200), disk,
+                       sweep ? BUS_FAULT_FLUSH : choice(BUS_FAULT__MAX));
         t->counts->faults++;
         t->planned_faults = true;
     }
@@ -288,7 +294,7 @@ static void live(Trial *t)
         /* Else a cut would leave it dirty and degraded, so it would end. */
         guest.writes = false;
     }
-    plan_faults(t);
+    plan_faults(t, guest.drips);
     guest_start(&guest, t->oracle);
     if (guest.writes && (guest.requests || guest.drips)) {
         t->crashed = true;

@@ -304,6 +304,34 @@ static void test_degraded_never_clears(void)
 }
 
 /*
+ * A sweep could not flush a member, so that one failed. What was marked must
+ * not be cleared by the sweeps that come next, nor as soon as it is back.
+ */
+static void test_sweep_not_over(void)
+{
+    for (unsigned told = 0; told <= 1; told++) {
+        MdBitmap *bm = make(1000);
+
+        whole_write(bm, 0, 1);
+        whole_write(bm, 500, 501);
+        g_assert_cmpuint(sweep(bm), ==, 0);
+        g_assert_cmpuint(md_bitmap_clear_begin(bm, EVENTS, false), ==, 2);
+        if (told) {
+            g_assert_cmpuint(md_bitmap_clear_commit(bm, true), ==, 0);
+        }
+        for (unsigned i = 0; i < 3; i++) {
+            g_assert_cmpuint(md_bitmap_clear_begin(bm, EVENTS, true), ==, 0);
+            write_blocks(bm, MD_BITMAP_ANY);
+            g_assert_cmpuint(md_bitmap_clear_commit(bm, false), ==, 0);
+        }
+        g_assert_cmpuint(bm->nr_set, ==, 2);
+        g_assert_cmpuint(sweep(bm), ==, 0);
+        g_assert_cmpuint(sweep(bm), ==, 2);
+        drop(bm);
+    }
+}
+
+/*
  * Loading and resync
  */
 
@@ -576,6 +604,7 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/md-bitmap/busy-region", test_busy_region);
     g_test_add_func("/raid/md-bitmap/degraded-never-clears",
                     test_degraded_never_clears);
+    g_test_add_func("/raid/md-bitmap/sweep-not-over", test_sweep_not_over);
     g_test_add_func("/raid/md-bitmap/load", test_load);
     g_test_add_func("/raid/md-bitmap/load-not-durable",
                     test_load_not_durable);

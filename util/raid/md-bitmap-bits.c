@@ -344,11 +344,12 @@ void md_bitmap_set_events(MdBitmap *bm, uint64_t events)
 /*
  * A write that ends just before a sweep leaves its bit alone in that one and
  * makes it idle; so between the end of the last write and the clearing there
- * is always a whole interval.
+ * is always a whole interval. A bit that is kept forgets marks of sweeps
+ * before: one of those may have marked it and not come to an end.
  */
-static bool sweep_bit(uint32_t *word)
+static bool sweep_bit(uint32_t *word, bool keep)
 {
-    if (*word & (NOT_DURABLE | BIT_NEEDED | WRITES_MASK)) {
+    if (keep || (*word & (NOT_DURABLE | BIT_NEEDED | WRITES_MASK))) {
         *word &= ~(BIT_IDLE | BIT_CLEARING);
         return false;
     }
@@ -364,12 +365,12 @@ uint64_t md_bitmap_clear_begin(MdBitmap *bm, uint64_t events, bool degraded)
 {
     uint64_t n = 0;
 
-    for (uint32_t block = 0; block < bm->nr_blocks && !degraded; block++) {
+    for (uint32_t block = 0; block < bm->nr_blocks; block++) {
         if (!bm->blocks[block].nr_set) {
             continue;
         }
         FOREACH_SET(bm, block, bit) {
-            n += sweep_bit(&bm->words[bit]);
+            n += sweep_bit(&bm->words[bit], degraded);
         }
     }
     if (n && bm->super.events_cleared < events) {

@@ -304,7 +304,8 @@ void md_bitmap_set_events(MdBitmap *bm, uint64_t events);
  * Bits that had no write since the sweep before are marked. Returns how many.
  * If there are any: flush all members, write block 0 durably if it is to be
  * written (it now says that bits were cleared at @events), and only then call
- * md_bitmap_clear_commit().
+ * md_bitmap_clear_commit(). While the array is degraded none are marked, nor
+ * those that a sweep before marked and that was not committed.
  */
 uint64_t md_bitmap_clear_begin(MdBitmap *bm, uint64_t events, bool degraded);
 
