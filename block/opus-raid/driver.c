@@ -421,6 +421,8 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
         if (opus_start_co(s, NULL, errp) < 0) {
             /* It stays inactive; the next try assembles it anew. */
             opus_life_event(s, RAID_LIFE_EVENT_FAIL);
+            s->keeps_claims = false;
+            opus_claims_release(s);
         }
         opus_watch_look(s);
     }

@@ -362,7 +362,7 @@ static int coroutine_fn GRAPH_RDLOCK add_spare_co(OpusRaid *s, void *opaque,
     return ret;
 }
 
-bool opus_member_add(OpusRaid *s, const char *name, bool force,
+bool opus_member_add(OpusRaid *s, BlockDriverState *bs, bool force,
                      uint8_t devflags, Error **errp)
 {
     g_autofree Addition *add = g_new0(Addition, 1);
@@ -370,15 +370,11 @@ bool opus_member_add(OpusRaid *s, const char *name, bool force,
 
     GLOBAL_STATE_CODE();
 
-    add->bs = bdrv_find_node(name);
+    add->bs = bs;
     add->force = force;
     add->devflags = devflags;
-    if (!add->bs) {
-        error_setg(errp, "There is no node '%s'", name);
-        return false;
-    }
-    if (!check_addable(s, add->bs, errp) ||
-        bdrv_try_change_aio_context(add->bs, bdrv_get_aio_context(s->bs), NULL,
+    if (!check_addable(s, bs, errp) ||
+        bdrv_try_change_aio_context(bs, bdrv_get_aio_context(s->bs), NULL,
                                     errp) < 0) {
         return false;
     }

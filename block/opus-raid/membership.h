@@ -20,11 +20,11 @@
 bool opus_member_can_return(OpusRaid *s, const MdSuper *super);
 
 /**
- * opus_member_add: make the node @name a spare
+ * opus_member_add: make @bs a spare, which then has a reference to it
  * @force:    even if it holds data
  * @devflags: md's flags of the member: WriteMostly1, FailFast1
  */
-bool opus_member_add(OpusRaid *s, const char *name, bool force,
+bool opus_member_add(OpusRaid *s, BlockDriverState *bs, bool force,
                      uint8_t devflags, Error **errp);
 
 /* The member with the node name @name. */

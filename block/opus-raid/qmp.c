@@ -36,18 +36,37 @@ static OpusRaid *find_array(const char *node_name, Error **errp)
     return NULL;
 }
 
-void qmp_opus_raid_add_member(const char *node_name, const char *member,
+/* A node that there is, or one that is made now. To be unreferenced. */
+static BlockDriverState *open_member(BlockdevRef *member, Error **errp)
+{
+    BlockDriverState *bs;
+
+    if (member->type != QTYPE_QSTRING) {
+        return bdrv_open_blockdev_ref(member, errp);
+    }
+    bs = bdrv_find_node(member->u.reference);
+    if (!bs) {
+        error_setg(errp, "There is no node '%s'", member->u.reference);
+        return NULL;
+    }
+    bdrv_ref(bs);
+    return bs;
+}
+
+void qmp_opus_raid_add_member(const char *node_name, BlockdevRef *member,
                               bool has_force, bool force,
                               bool has_write_mostly, bool write_mostly,
                               bool has_failfast, bool failfast, Error **errp)
 {
     OpusRaid *s = find_array(node_name, errp);
+    BlockDriverState *bs = s ? open_member(member, errp) : NULL;
     uint8_t devflags = (write_mostly ? WriteMostly1 : 0) |
                        (failfast ? FailFast1 : 0);
 
-    if (s && opus_member_add(s, member, force, devflags, errp)) {
+    if (bs && opus_member_add(s, bs, force, devflags, errp)) {
         opus_watch_look(s);
     }
+    bdrv_unref(bs);
 }
 
 void qmp_opus_raid_fail_member(const char *node_name, const char *member,
@@ -110,12 +129,13 @@ void qmp_opus_raid_set_consistency_policy(const char *node_name,
 }
 
 /* The spare that is named, made one first if it is none yet; or any. */
-static OpusMember *find_replacement(OpusRaid *s, const char *name, bool force,
+static OpusMember *find_replacement(OpusRaid *s, BlockdevRef *ref, bool force,
                                     Error **errp)
 {
+    BlockDriverState *bs;
     OpusMember *m;
 
-    if (!name) {
+    if (!ref) {
         m = opus_find_spare(s);
         if (!m) {
             error_setg(errp, "Array '%s' has no spare",
@@ -123,16 +143,21 @@ static OpusMember *find_replacement(OpusRaid *s, const char *name, bool force,
         }
         return m;
     }
-    m = opus_member_find(s, name, NULL);
+    m = ref->type == QTYPE_QSTRING
+        ? opus_member_find(s, ref->u.reference, NULL) : NULL;
     if (m) {
         return m;
     }
-    return opus_member_add(s, name, force, 0, errp) ?
-           opus_member_find(s, name, errp) : NULL;
+    bs = open_member(ref, errp);
+    if (bs && opus_member_add(s, bs, force, 0, errp)) {
+        m = opus_member_find(s, bdrv_get_node_name(bs), errp);
+    }
+    bdrv_unref(bs);
+    return m;
 }
 
 void qmp_opus_raid_replace_member(const char *node_name, const char *member,
-                                  const char *replacement, bool has_force,
+                                  BlockdevRef *replacement, bool has_force,
                                   bool force, const char *job_id, Error **errp)
 {
     OpusRaid *s = find_array(node_name, errp);

@@ -2,6 +2,7 @@
 """What users type, as QMP wants it."""
 
 import argparse
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,12 @@ import stat
 from typing import Dict
 
 from .daemon import Info
+
+
+# What QEMU takes; and what is left of the start of a longer name.
+NAME_CHARS = 31
+HEAD_CHARS = 4
+SUM_CHARS = 4
 
 
 def size(text: str) -> int:
@@ -34,9 +41,18 @@ def option(text: str) -> Dict[str, object]:
 
 
 def node_name(path: str) -> str:
-    """A name that QEMU allows, from a path."""
-    name = re.sub(r'[^A-Za-z0-9._-]', '-', Path(path).name)[:31]
-    return name if name[:1].isalpha() else f'm{name}'[:31]
+    """A name that QEMU allows, from a path.
+
+    Drives of one model differ at the end of their names, where the serial is;
+    a long one keeps that, and a sum of what it lost.
+    """
+    name = re.sub(r'[^A-Za-z0-9._-]', '-', Path(path).name)
+    name = name if name[:1].isalpha() else f'm{name}'
+    if len(name) <= NAME_CHARS:
+        return name
+    sum_of_it = hashlib.sha256(name.encode()).hexdigest()[:SUM_CHARS]
+    tail = NAME_CHARS - HEAD_CHARS - SUM_CHARS - 2
+    return f'{name[:HEAD_CHARS]}-{sum_of_it}-{name[-tail:]}'
 
 
 def is_block_device(path: str) -> bool:
@@ -66,3 +82,11 @@ def member(text: str) -> object:
         node.update({'driver': 'host_device', 'aio': 'io_uring',
                      'cache': {'direct': True}})
     return node
+
+
+def used_member(text: str) -> str:
+    """The name of a node as it is; of [NAME=]PATH the absolute path."""
+    if '/' not in text:
+        return text
+    name, sep, path = text.partition('=')
+    return os.path.abspath(path if sep and '/' not in name else text)

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 from qemu.qmp import QMPError
 
 from . import commands
-from .arguments import member, option, size
+from .arguments import member, option, size, used_member
 from .daemon import CtlError, connect, find_socket
 from .jobs import watch
 
@@ -20,6 +20,7 @@ Adder = Callable[..., argparse.ArgumentParser]
 
 NODE_HELP = 'node name of the array'
 MEMBER_HELP = 'node name, [NAME=]PATH of a file or drive, or json:{...}'
+USED_HELP = 'node name of the member, or the PATH of its file or drive'
 
 
 def add_create(sub: Adder) -> None:
@@ -65,7 +66,7 @@ def add_members(sub: Adder) -> None:
         if name == 'add':
             cmd.add_argument('member', type=member, help=MEMBER_HELP)
         else:
-            cmd.add_argument('member', help='node name of the member')
+            cmd.add_argument('member', type=used_member, help=USED_HELP)
         if name == 'replace':
             cmd.add_argument('replacement', type=member, nargs='?',
                              help=f'{MEMBER_HELP} (default: a spare)')
@@ -141,8 +142,10 @@ def parser() -> argparse.ArgumentParser:
               node=None)
     cmd.add_argument('node', nargs='?', help='only this array')
     cmd.add_argument('--json', action='store_true', help='as QMP says it')
-    sub('watch', watch, 'show the progress of jobs until none is left',
-        node=None)
+    cmd = sub('watch', watch, 'show the progress of jobs until none is left',
+              node=None)
+    cmd.add_argument('node', nargs='?',
+                     help='the only array whose state is told in the end')
     for add in (add_create, add_members, add_arrays, add_exports):
         add(sub)
     return top

@@ -5,15 +5,40 @@ import argparse
 import json
 import os
 import re
+import stat
 from typing import Any, List
 
+from .arguments import NAME_CHARS
 from .daemon import CtlError, Daemon, Info
 from .display import show_array
 from .jobs import finish_job
 
 
+async def check_name(daemon: Daemon, name: str) -> None:
+    """May a node be called like that? The daemon knows."""
+    await daemon.run('blockdev-add', driver='null-co', node_name=name,
+                     read_zeroes=True)
+    await daemon.run('blockdev-del', node_name=name)
+
+
+def name_apart(members: List[Any]) -> None:
+    """Files in several directories may have one name; their nodes not."""
+    taken = {given for given in members if isinstance(given, str)}
+    for given in members:
+        name = given.get('node-name') if isinstance(given, dict) else None
+        number = 1
+        while name and given['node-name'] in taken:
+            number += 1
+            given['node-name'] = f'{name[:NAME_CHARS - 3]}-{number}'
+        if name:
+            taken.add(given['node-name'])
+
+
 async def create(daemon: Daemon, args: argparse.Namespace) -> None:
     """Write superblocks, then start the array."""
+    name_apart(args.member)
+    if not args.no_start:
+        await check_name(daemon, args.node)
     options = {
         'driver': 'opus-raid', 'level': args.level, 'members': args.member,
         'chunk-size': args.chunk_size, 'layout': args.layout,
@@ -35,6 +60,7 @@ async def create(daemon: Daemon, args: argparse.Namespace) -> None:
 
 async def assemble(daemon: Daemon, args: argparse.Namespace) -> None:
     """Start an array that exists."""
+    name_apart(args.member)
     options = {key: value for given in args.option
                for key, value in given.items()}
     await daemon.run('blockdev-add', driver='opus-raid', node_name=args.node,
@@ -60,49 +86,61 @@ async def show(daemon: Daemon, args: argparse.Namespace) -> None:
         print('no arrays')
 
 
-async def with_member(daemon: Daemon, command: str, key: str,
-                      given: object, **args: object) -> None:
-    """Run a command on a new node, which goes again if the command fails."""
-    if not isinstance(given, dict):
-        await daemon.run(command, **{key: given}, **args)
-        return
-    await daemon.run('blockdev-add', **given)
-    name = given.get('node-name')
+def is_same_file(path: str, node: Info) -> bool:
+    """Is it what the node is on? A drive may have many paths."""
+    file = node.get('file', '')
     try:
-        await daemon.run(command, **{key: name}, **args)
-    except CtlError:
-        await daemon.run('blockdev-del', node_name=name)
-        raise
+        ours, its = os.stat(path), os.stat(file)
+    except OSError:
+        return path == file     # it is gone, but its node is not
+    if stat.S_ISBLK(ours.st_mode) and stat.S_ISBLK(its.st_mode):
+        return ours.st_rdev == its.st_rdev
+    return os.path.samestat(ours, its)
+
+
+async def member_name(daemon: Daemon, array: str, given: str) -> str:
+    """The node name of a member that is given by that, or by its path."""
+    if '/' not in given:
+        return given
+    info, = await daemon.arrays(array)
+    names = {entry.get('node-name') for entry in info['members']}
+    for node in await daemon.run('query-named-block-nodes', flat=True):
+        if node['node-name'] in names and is_same_file(given, node):
+            return str(node['node-name'])
+    raise CtlError(f"Array '{array}' has no member on '{given}'")
 
 
 async def add(daemon: Daemon, args: argparse.Namespace) -> None:
     """A spare, which a degraded array uses at once."""
-    await with_member(daemon, 'opus-raid-add-member', 'member', args.member,
-                      node_name=args.node, force=args.force or None)
+    await daemon.run('opus-raid-add-member', node_name=args.node,
+                     member=args.member, force=args.force or None)
 
 
 async def fail(daemon: Daemon, args: argparse.Namespace) -> None:
     """Stop using a member."""
+    name = await member_name(daemon, args.node, args.member)
     await daemon.run('opus-raid-fail-member', node_name=args.node,
-                     member=args.member)
+                     member=name)
 
 
 async def remove(daemon: Daemon, args: argparse.Namespace) -> None:
     """Let go of a member, and of its node too if asked."""
+    name = await member_name(daemon, args.node, args.member)
     await daemon.run('opus-raid-remove-member', node_name=args.node,
-                     member=args.member)
+                     member=name)
     if args.close:
         names = [node['node-name'] for node
                  in await daemon.run('query-named-block-nodes', flat=True)]
-        if args.member in names:
-            await daemon.run('blockdev-del', node_name=args.member)
+        if name in names:
+            await daemon.run('blockdev-del', node_name=name)
 
 
 async def replace(daemon: Daemon, args: argparse.Namespace) -> None:
     """Copy a member that still works to another."""
-    await with_member(daemon, 'opus-raid-replace-member', 'replacement',
-                      args.replacement, node_name=args.node,
-                      member=args.member, force=args.force or None)
+    name = await member_name(daemon, args.node, args.member)
+    await daemon.run('opus-raid-replace-member', node_name=args.node,
+                     member=name, replacement=args.replacement,
+                     force=args.force or None)
 
 
 async def check(daemon: Daemon, args: argparse.Namespace) -> None:

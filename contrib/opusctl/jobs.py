@@ -158,11 +158,16 @@ class Watch:
 
 
 async def watch(args: argparse.Namespace) -> int:
-    """Jobs until none is left, then arrays; 1 if a job did not end well."""
+    """Jobs until none is left, then arrays; 1 if a job did not end well.
+
+    Nobody may have heard how a job ended; but an array that is not what it
+    should be has none that ended well.
+    """
     state = Watch()
     await state.until_idle(args.socket)
     async with connect(args.socket) as daemon:
-        for info in await daemon.arrays():
+        for info in await daemon.arrays(args.node):
             print(f"{info['node-name']}: "
                   + paint(info['state'], STATE_COLOURS.get(info['state'])))
+            state.failed |= info['state'] != 'optimal'
     return 1 if state.failed else 0

@@ -265,9 +265,10 @@ bool subject_add(unsigned disk, Error **errp)
 {
     g_autofree char *name = disk_name(disk);
     BlockDriverState *bs = open_disk(disk);
+    BlockdevRef ref = { .type = QTYPE_QSTRING, .u.reference = name };
     Error *err = NULL;
 
-    qmp_opus_raid_add_member("array", name, true, true, false, false, false,
+    qmp_opus_raid_add_member("array", &ref, true, true, false, false, false,
                              false, &err);
     bdrv_unref(bs);
     if (err) {
