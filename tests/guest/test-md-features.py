@@ -4,6 +4,7 @@
 by name and leaves every byte as it was.
 """
 import json
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,8 @@ import opus
 import session
 from md_array import Shape, data_offset, examine
 from pattern import random_batches, sha256
+
+CONTRIB = os.path.join(opus.HERE, '../../contrib')
 
 RAID1 = Shape('raid1', 2)
 RAID5 = Shape('raid5', 4, 'left-symmetric')
@@ -468,6 +471,41 @@ def kept_from_md(run):
         assert starts == ['0', '0', '1'], said
 
 
+# udev's rules for each drive; run as a test, they still call mdadm.
+EVENTS = """events() {
+    local loop
+    for loop in "${loops[@]}"; do
+        udevadm test --action=change "/sys/class/block/${loop#/dev/}" 2>&1 |
+            grep -E '^(ID_FS_TYPE|MD_STARTED)=' || true
+    done
+    mdadm --stop --scan 2>&1 || true
+}
+"""
+
+
+def kept_from_udev(run):
+    """With our rule udev does not offer mdadm what a CONFIG names."""
+    rule = os.path.join(CONTRIB, 'udev/63-opus-raid.rules.in')
+    with open(rule, encoding='utf-8') as file:
+        text = file.read().replace(
+            '@libexecdir@/opus-raid-service owns',
+            f'{CONTRIB}/systemd/opus-raid-service owns /run/conf')
+    with run.array(RAID5) as array:
+        create(run, array, mdadm_create(RAID5, 4))
+        uuid = examine(array.paths()[0])['Array UUID']
+        said = array.in_guest(
+            run.guest, f'{EVENTS}mkdir -p /run/conf /run/udev/rules.d\n'
+            f'echo {shlex.quote(text)} > /run/udev/rules.d/63-opus-raid.rules\n'
+            'echo owns name=other > /run/conf/other.conf\nevents\necho next\n'
+            f'echo owns uuid={uuid} > /run/conf/own.conf\nevents\n'
+            'rm -r /run/conf /run/udev\n')['said']
+        before, after = said.split('next\n')
+        assert before.count('ID_FS_TYPE=linux_raid_member') == 4, said
+        assert 'MD_STARTED=yes' in before, said
+        assert after.count('ID_FS_TYPE=opus_raid_member') == 4, said
+        assert 'MD_STARTED' not in after, said
+
+
 SCENARIOS = {
     'a write-intent bitmap is kept': with_bitmap,
     'a write-intent bitmap of opus-raid is kept by md': bitmap_from_opus,
@@ -488,6 +526,7 @@ SCENARIOS = {
     'names and flags survive': with_write_mostly,
     'drives that md runs are refused': with_md_on_its_drives,
     'drives in use are kept from md': kept_from_md,
+    'drives of arrays that are ours are kept from udev': kept_from_udev,
 }
 
 
