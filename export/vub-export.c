@@ -37,7 +37,7 @@
 typedef struct VubExport {
     BlockExport common;
     VubServer server;
-    /* The queues run where the node does, rather than in iothreads of theirs */
+    /* Without iothreads: the queues run where the node does */
     bool follow_node;
     IOThread **iothreads;       /* referenced; NULL-terminated */
 } VubExport;
@@ -165,20 +165,42 @@ static void release_iothreads(VubExport *vexp)
     g_free(vexp->iothreads);
 }
 
+static bool resolve_mapping(VubExport *vexp, BlockExportOptions *opts,
+                            const QueueMapEntry *entries, unsigned nr,
+                            unsigned *entry_of, Error **errp)
+{
+    g_autoptr(GError) err = NULL;
+
+    if (opts->iothread && opts->u.vhost_user_blk.has_iothread_vq_mapping) {
+        error_setg(errp, "iothread and iothread-vq-mapping can't both be "
+                   "given: the mapping says which iothreads are used");
+        return false;
+    }
+    if (!queue_map_resolve(entries, nr, vexp->server.num_queues, entry_of,
+                           &err)) {
+        error_setg(errp, "%s", err->message);
+        return false;
+    }
+    return hold_iothreads(vexp, entries, nr, errp);
+}
+
 static bool make_queues(VubExport *vexp, BlockExportOptions *opts,
                         Error **errp)
 {
     BlockExportOptionsVhostUserBlk *vopts = &opts->u.vhost_user_blk;
     VubServer *s = &vexp->server;
     g_autofree unsigned *entry_of = NULL;
-    g_autoptr(GError) err = NULL;
     QueueMapEntry *entries;
     unsigned nr = read_mapping(vopts->iothread_vq_mapping, &entries);
     bool good = false;
 
-    vexp->follow_node = !vopts->has_iothread_vq_mapping;
-    s->num_queues = vexp->follow_node ? 1 :
-                    MAX(queue_map_default_queues(entries, nr), 1);
+    if (opts->iothread && !vopts->has_iothread_vq_mapping) {
+        entries = g_new0(QueueMapEntry, 1);
+        entries[0].iothread = opts->iothread;
+        nr = 1;
+    }
+    vexp->follow_node = !opts->iothread && !vopts->has_iothread_vq_mapping;
+    s->num_queues = MAX(queue_map_default_queues(entries, nr), 1);
     if (vopts->has_num_queues) {
         s->num_queues = vopts->num_queues;
     }
@@ -188,19 +210,9 @@ static bool make_queues(VubExport *vexp, BlockExportOptions *opts,
         goto out;
     }
     entry_of = g_new0(unsigned, s->num_queues);
-    if (!vexp->follow_node) {
-        if (opts->iothread) {
-            error_setg(errp, "iothread and iothread-vq-mapping can't both be "
-                       "given: the mapping says which iothreads are used");
-            goto out;
-        }
-        if (!queue_map_resolve(entries, nr, s->num_queues, entry_of, &err)) {
-            error_setg(errp, "%s", err->message);
-            goto out;
-        }
-        if (!hold_iothreads(vexp, entries, nr, errp)) {
-            goto out;
-        }
+    if (!vexp->follow_node &&
+        !resolve_mapping(vexp, opts, entries, nr, entry_of, errp)) {
+        goto out;
     }
     s->queues = g_new0(VubQueue, s->num_queues);
     for (unsigned i = 0; i < s->num_queues; i++) {
@@ -307,13 +319,13 @@ static int vub_export_create(BlockExport *exp, BlockExportOptions *opts,
         !describe_disk(vexp, opts, errp)) {
         goto fail;
     }
-    if (!vexp->follow_node) {
+    if (vopts->has_iothread_vq_mapping) {
         AioContext *ctx = s->queues[0].ctx;
 
         /*
          * The node is best where most requests come from, and stays there: it
-         * works from anywhere, but a filter that is inserted would move it to
-         * the main loop, which bdrv_insert_node() doesn't expect.
+         * works from anywhere, but whoever lets go of it, a job at its end or
+         * another export, would move it to the main loop.
          */
         if (blk_set_aio_context(exp->blk, ctx, NULL) == 0) {
             exp->ctx = ctx;
