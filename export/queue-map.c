@@ -16,14 +16,14 @@
 #define NOBODY UINT_MAX
 
 unsigned queue_map_default_queues(const QueueMapEntry *entries,
-                                  unsigned nr_entries)
+                                  unsigned nr_entries, unsigned most)
 {
     unsigned named = 0;
 
     for (unsigned i = 0; i < nr_entries; i++) {
         named += entries[i].nr_vqs;
     }
-    return named ? named : nr_entries;
+    return named ? named : most;
 }
 
 static bool entries_are_sane(const QueueMapEntry *entries,

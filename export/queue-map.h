@@ -18,11 +18,12 @@ typedef struct QueueMapEntry {
 } QueueMapEntry;
 
 /*
- * How many queues an export has if its user doesn't say: one for each
- * iothread, or as many as are named.
+ * How many queues an export has if its user doesn't say: as many as are named,
+ * or else @most. A client takes what it needs of them: QEMU's wants one for
+ * each CPU of its guest, and refuses to start if there are fewer.
  */
 unsigned queue_map_default_queues(const QueueMapEntry *entries,
-                                  unsigned nr_entries);
+                                  unsigned nr_entries, unsigned most);
 
 /*
  * Sets @entry_of[queue] for @num_queues queues: as the entries name them or,

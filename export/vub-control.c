@@ -32,6 +32,7 @@ static VubQueue *coroutine_fn go_to_queue(VubServer *s, unsigned index)
 {
     VubQueue *q = &s->queues[index];
 
+    q->used = true;
     s->away++;
     aio_co_reschedule_self(q->ctx);
     return q;
@@ -69,6 +70,12 @@ void vub_control_send_config_change(VubServer *s)
     }
 }
 
+/* For nodes that run parts of a request side by side; ours we keep. */
+static unsigned pool_share(unsigned ring_size)
+{
+    return ring_size / 2;
+}
+
 static bool start(void *opaque, unsigned index, const VubRingSetup *setup,
                   GError **errp)
 {
@@ -84,6 +91,9 @@ static bool start(void *opaque, unsigned index, const VubRingSetup *setup,
     }
     good = vub_queue_start(go_to_queue(s, index), setup, errp);
     come_back(s);
+    if (good) {
+        qemu_coroutine_inc_pool_size(pool_share(setup->config.num));
+    }
     return good;
 }
 
@@ -93,6 +103,7 @@ static uint32_t stop(void *opaque, unsigned index)
     uint32_t base = vub_queue_stop(go_to_queue(s, index));
 
     come_back(s);
+    qemu_coroutine_dec_pool_size(pool_share(s->dev.vrings[index].num));
     return base;
 }
 

@@ -107,6 +107,7 @@ static bool get_base(VubDevice *dev, VubMessage *msg, bool *has_reply,
     if (!vring) {
         return false;
     }
+    vring->touched = true;
     if (vring->started) {
         vring->started = false;
         vring->base = dev->ops->stop(dev->opaque, index);
@@ -164,6 +165,7 @@ static bool set_fd(VubDevice *dev, VubMessage *msg, GError **errp)
     if (none && msg->header.request == VUB_SET_VRING_KICK) {
         return refuse(errp, index, "can't do without kicks");
     }
+    vring->touched = true;
     if (!none) {
         fd = msg->fds[0];
         msg->fds[0] = -1;
@@ -196,6 +198,7 @@ static bool set_enable(VubDevice *dev, const VubMessage *msg, GError **errp)
     if (msg->payload.state.num > 1) {
         return refuse(errp, index, "can be enabled by 1 or disabled by 0");
     }
+    vring->touched = true;
     vring->enabled = msg->payload.state.num;
     dev->ops->set_enabled(dev->opaque, index, vring->enabled);
     return true;

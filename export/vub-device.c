@@ -41,6 +41,9 @@ void vub_device_init(VubDevice *dev, const VubDeviceOps *ops, void *opaque,
 void vub_device_destroy(VubDevice *dev)
 {
     for (unsigned i = 0; i < dev->num_queues; i++) {
+        if (!dev->vrings[i].touched) {
+            continue;
+        }
         if (dev->vrings[i].started) {
             dev->vrings[i].started = false;
             dev->ops->stop(dev->opaque, i);
@@ -130,6 +133,7 @@ static bool set_features(VubDevice *dev, uint64_t features, GError **errp)
         /* Such a front-end doesn't know how to enable a ring. */
         for (unsigned i = 0; i < dev->num_queues; i++) {
             if (!dev->vrings[i].enabled) {
+                dev->vrings[i].touched = true;
                 dev->vrings[i].enabled = true;
                 dev->ops->set_enabled(dev->opaque, i, true);
             }

@@ -76,6 +76,7 @@ typedef struct VubVring {
     bool has_addr;
     bool enabled;
     bool started;
+    bool touched;               /* or the callbacks know nothing of it */
     uint32_t base;
 } VubVring;
 

@@ -200,7 +200,7 @@ static bool make_queues(VubExport *vexp, BlockExportOptions *opts,
         nr = 1;
     }
     vexp->follow_node = !opts->iothread && !vopts->has_iothread_vq_mapping;
-    s->num_queues = MAX(queue_map_default_queues(entries, nr), 1);
+    s->num_queues = queue_map_default_queues(entries, nr, VUB_MAX_QUEUES);
     if (vopts->has_num_queues) {
         s->num_queues = vopts->num_queues;
     }
@@ -335,8 +335,6 @@ static int vub_export_create(BlockExport *exp, BlockExportOptions *opts,
     if (!vub_server_start(s, vopts->addr, errp)) {
         goto fail;
     }
-    /* For nodes that run parts of a request side by side; ours we keep. */
-    qemu_coroutine_inc_pool_size(s->num_queues * s->max_ring_size / 2);
     blk_set_disable_request_queuing(exp->blk, true);
     blk_add_aio_context_notifier(exp->blk, attached_aio_context,
                                  detach_aio_context, vexp);
@@ -368,7 +366,6 @@ static void vub_export_delete(BlockExport *exp)
     for (unsigned i = 0; i < s->num_queues; i++) {
         vub_queue_destroy(&vexp->server.queues[i]);
     }
-    qemu_coroutine_dec_pool_size(s->num_queues * s->max_ring_size / 2);
     release_iothreads(vexp);
     g_free(vexp->server.queues);
 }

@@ -339,6 +339,9 @@ static void sync_bh(void *opaque)
 
 static void schedule_sync(VubQueue *q)
 {
+    if (!q->used) {
+        return;
+    }
     qatomic_inc(&q->nr_pending);
     qatomic_inc(&q->nr_syncs);
     aio_bh_schedule_oneshot(q->ctx, sync_bh, q);

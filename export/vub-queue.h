@@ -33,6 +33,8 @@ typedef struct VubQueue {
     unsigned index;
     /* Changes only while the queue is paused and idle */
     AioContext *ctx;
+    /* Main loop: a client came here, so the thread is told of each pause */
+    bool used;
 
     /* From here on: the thread of @ctx */
     bool started;

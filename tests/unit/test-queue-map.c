@@ -43,7 +43,7 @@ static void test_in_turn(void)
             }
             g_assert_cmphex(entry_of[num_queues], ==, 0xeeeeeeee);
         }
-        g_assert_cmpuint(queue_map_default_queues(entries, nr), ==, nr);
+        g_assert_cmpuint(queue_map_default_queues(entries, nr, 77), ==, 77);
     }
 }
 
@@ -57,7 +57,7 @@ static void test_named(void)
     static const unsigned expected[] = { 0, 1, 2, 0, 2, 2 };
     unsigned entry_of[6];
 
-    g_assert_cmpuint(queue_map_default_queues(entries, 3), ==, 6);
+    g_assert_cmpuint(queue_map_default_queues(entries, 3, 77), ==, 6);
     g_assert_true(queue_map_resolve(entries, 3, 6, entry_of, NULL));
     g_assert_cmpmem(entry_of, sizeof(entry_of), expected, sizeof(expected));
     refused(entries, 3, 5, "iothread 'c' is to serve queue 5");
@@ -93,7 +93,7 @@ static void test_refused(void)
     refused(itself, 1, 2, "queue 0 is given to iothread 'a'");
     /* A list that is there and empty: nothing is for that iothread. */
     g_assert_true(queue_map_resolve(none, 2, 2, entry_of, NULL));
-    g_assert_cmpuint(queue_map_default_queues(none, 2), ==, 2);
+    g_assert_cmpuint(queue_map_default_queues(none, 2, 77), ==, 2);
 }
 
 int main(int argc, char **argv)

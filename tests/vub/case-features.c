@@ -142,6 +142,33 @@ static void queue_number(const void *arg)
     leave(daemon, front);
 }
 
+/* QEMU wants one for each CPU, and gives up if there are fewer. */
+static void queues_for_each_cpu(const void *arg)
+{
+    static const char *const options[] = {
+        "writable=on", "writable=on,iothread=t0",
+        "writable=on,iothread-vq-mapping.0.iothread=t0,"
+        "iothread-vq-mapping.1.iothread=t1",
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(options); i++) {
+        FrontRing *first, *last;
+        Rig rig;
+
+        rig.daemon = daemon_start(DISK_FILE, options[i]);
+        rig.front = front_open(rig.daemon->socket, SPLIT);
+        g_assert_cmpuint(front_get_u64(rig.front, WIRE_GET_QUEUE_NUM), ==,
+                         256);
+        first = ring_open(rig.front, 0);
+        last = ring_open(rig.front, 255);
+        expect_write_and_read(first, 0, 0x11);
+        expect_write_and_read(last, 0, 0x22);
+        ring_free(first);
+        rig.ring = last;
+        rig_close(&rig);
+    }
+}
+
 /* The replies of a queue's set-up are asked for by ring_open() already. */
 static void each_asked_is_answered(const void *arg)
 {
@@ -224,6 +251,8 @@ void add_feature_cases(void)
     case_add(unoffered_protocol_feature_refused, NULL,
              "features: one of the protocol that was not offered is refused");
     case_add(queue_number, NULL, "features: the number of queues is told");
+    case_add(queues_for_each_cpu, NULL,
+             "features: there are queues for as many CPUs as a guest has");
     case_add(max_mem_slots, NULL, "features: eight memory slots or more");
     case_add(each_asked_is_answered, NULL,
              "replies: each message that asks for one is answered");
