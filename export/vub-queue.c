@@ -418,9 +418,8 @@ bool vub_queue_start(VubQueue *q, const VubRingSetup *setup, GError **errp)
 /* Stops taking chains, and waits until those taken are given back. */
 static void coroutine_fn settle(VubQueue *q)
 {
-    q->started = false;
     sync_attached(q);
-    assert(!q->idle_waiter);
+    assert(!q->attached && !q->idle_waiter);
     while (q->in_flight) {
         q->idle_waiter = qemu_coroutine_self();
         qemu_coroutine_yield();
@@ -431,6 +430,7 @@ uint32_t coroutine_fn vub_queue_stop(VubQueue *q)
 {
     uint32_t base;
 
+    q->started = false;
     settle(q);
     base = vub_ring_base(&q->ring);
     trace_vub_queue_stop(q->backend->name, q->index, base);
@@ -466,6 +466,7 @@ bool coroutine_fn vub_queue_change(VubQueue *q, const VubRingSetup *setup,
     bool good;
 
     if (settled) {
+        q->started = false;
         settle(q);
     }
     good = vub_ring_change(&q->ring, setup, errp);
@@ -499,8 +500,12 @@ void vub_queue_set_err(VubQueue *q, int fd)
     }
 }
 
-void vub_queue_set_enabled(VubQueue *q, bool enabled)
+void coroutine_fn vub_queue_set_enabled(VubQueue *q, bool enabled)
 {
     q->enabled = enabled;
-    sync_attached(q);
+    if (enabled) {
+        sync_attached(q);
+    } else {
+        settle(q);
+    }
 }

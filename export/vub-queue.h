@@ -96,7 +96,8 @@ bool coroutine_fn vub_queue_change(VubQueue *q, const VubRingSetup *setup,
 void vub_queue_set_kick(VubQueue *q, int fd);
 void vub_queue_set_call(VubQueue *q, int fd);
 void vub_queue_set_err(VubQueue *q, int fd);
-void vub_queue_set_enabled(VubQueue *q, bool enabled);
+/* A queue that is disabled gives all back first, as if it were stopped. */
+void coroutine_fn vub_queue_set_enabled(VubQueue *q, bool enabled);
 
 /* --- between vub-queue.c and vub-task.c --- */
 

@@ -184,6 +184,31 @@ static void base_waits(const void *way)
     rig_close(&rig);
 }
 
+/*
+ * A front-end that pauses its guest in this way takes memory and rings as they
+ * are then, for a snapshot or a migration.
+ */
+static void disable_waits(const void *way)
+{
+    Rig rig;
+
+    rig_open(&rig, DISK_SLOW, "writable=on", ((const Way *)way)->without);
+    for (unsigned i = 0; i < 8; i++) {
+        Request r = request_make(rig.ring, VIRTIO_BLK_T_IN, i, 4096);
+
+        request_send(&r, false);
+    }
+    let_it_be();
+    ring_enable(rig.ring, false);
+    /* Those that were taken; the others are left alone. */
+    ring_reap(rig.ring);
+    g_usleep(700 * 1000);
+    g_assert_cmpuint(ring_reap(rig.ring), ==, 0);
+    ring_enable(rig.ring, true);
+    ring_wait_all(rig.ring);
+    rig_close(&rig);
+}
+
 static void stopped_is_left_alone(const void *way)
 {
     uint32_t base;
@@ -413,6 +438,9 @@ void add_ring_cases(void)
         case_add(base_waits, way,
                  "rings: a stop is answered when all requests are done (%s)",
                  way->name);
+        case_add(disable_waits, way,
+                 "rings: a disable is answered when all requests are done "
+                 "(%s)", way->name);
         case_add(stopped_is_left_alone, way,
                  "rings: a stopped one is left alone until it is started "
                  "(%s)", way->name);
