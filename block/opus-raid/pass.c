@@ -10,6 +10,10 @@
  * While one unit writes, others read: that keeps all members busy. Units end
  * in any order, but are passed in order; one that is done early keeps its lock
  * until then.
+ *
+ * Chunks of a member need not belong to ever higher chunks of the array. A lock
+ * that is not above all those of the window is never waited for: if somebody
+ * has it, the window runs empty first.
  */
 
 #include "qemu/osdep.h"
@@ -65,22 +69,54 @@ static void coroutine_fn unit_co(void *opaque)
     }
 }
 
-static void coroutine_fn begin_unit(Window *w)
+/* Of the locks that the window holds, that of the highest key. */
+static const OpusStripeLock *highest_lock(Window *w)
+{
+    const OpusStripeLock *highest = NULL;
+
+    for (uint64_t number = w->head; number < w->tail; number++) {
+        const Unit *unit = window_unit(w, number);
+
+        if (unit->locked &&
+            (!highest || highest->stripe < unit->lock.stripe)) {
+            highest = &unit->lock;
+        }
+    }
+    return highest;
+}
+
+/* False when that would be to wait while others may wait for the window. */
+static bool coroutine_fn lock_unit(Window *w, Unit *unit, uint64_t key)
+{
+    OpusStripeLocks *locks = &w->pass->s->stripe_locks;
+    const OpusStripeLock *highest = highest_lock(w);
+
+    if (highest && key <= highest->stripe) {
+        return opus_stripe_trylock(locks, key, &unit->lock);
+    }
+    opus_stripe_lock_next(locks, key, &unit->lock, highest);
+    return true;
+}
+
+/* False: not before the window is empty. */
+static bool coroutine_fn begin_unit(Window *w)
 {
     OpusPass *pass = w->pass;
     Unit *unit = window_unit(w, w->tail);
     uint64_t key = w->tail;
+    bool lock = (!pass->ops->key || pass->ops->key(pass, w->tail, &key)) &&
+                !OPUS_SABOTAGED(REBUILD_UNLOCKED);
 
+    if (lock && !lock_unit(w, unit, key)) {
+        return false;
+    }
     unit->window = w;
     unit->number = w->tail;
     unit->done = false;
-    unit->locked = (!pass->ops->key || pass->ops->key(pass, w->tail, &key)) &&
-                   !OPUS_SABOTAGED(REBUILD_UNLOCKED);
-    if (unit->locked) {
-        opus_stripe_lock(&pass->s->stripe_locks, key, &unit->lock);
-    }
+    unit->locked = lock;
     w->tail++;
     qemu_coroutine_enter(qemu_coroutine_create(unit_co, unit));
+    return true;
 }
 
 static bool may_begin(Window *w)
@@ -120,14 +156,15 @@ int coroutine_fn GRAPH_RDLOCK opus_pass_run(OpusPass *pass)
         .tail = pass->next,
     };
     bool more = true;
+    bool stuck = false;
     int ret = 0;
 
     assert(pass->max >= 1 && pass->max <= OPUS_PASS_MAX);
     for (;;) {
-        while (more && ret == 0 && w.tail - w.head < pass->max) {
+        while (more && !stuck && ret == 0 && w.tail - w.head < pass->max) {
             more = may_begin(&w);
             if (more) {
-                begin_unit(&w);
+                stuck = !begin_unit(&w);
             }
         }
         if (w.head == w.tail) {
@@ -138,5 +175,6 @@ int coroutine_fn GRAPH_RDLOCK opus_pass_run(OpusPass *pass)
             qemu_coroutine_yield();
         }
         ret = retire_units(&w, ret);
+        stuck = stuck && w.head < w.tail;
     }
 }

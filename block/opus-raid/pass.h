@@ -41,7 +41,8 @@ struct OpusPass {
  *
  * A unit stays locked against writers until all before it are done: so what
  * was passed is always one range without gaps, and whoever holds a lock knows
- * on which side his unit is. Locks are taken in the order of the units.
+ * on which side his unit is. Locks are taken in the order of the units; none is
+ * waited for that is not above all that are held.
  *
  * Begins no more units, but at least one, once the guest is busy. Returns 0,
  * or the error of the unit at pass->next; those behind it may have been done.

@@ -37,10 +37,27 @@ void opus_stripe_locks_destroy(OpusStripeLocks *locks);
  * @lock: the caller's; must stay where it is until opus_stripe_unlock()
  *
  * Coroutines get it in the order they came, whichever AioContext they are
- * in. Whoever takes several takes them in ascending order.
+ * in. The caller holds none: see opus_stripe_lock_next().
  */
 void coroutine_fn opus_stripe_lock(OpusStripeLocks *locks, uint64_t stripe,
                                    OpusStripeLock *lock);
+
+/**
+ * opus_stripe_lock_next: the same for who holds locks
+ * @highest: of these the one of the highest stripe; NULL: holds none
+ *
+ * @stripe must be above it. So everybody waits upwards only, and nobody for
+ * somebody who waits for him. In another order there is only
+ * opus_stripe_trylock().
+ */
+void coroutine_fn opus_stripe_lock_next(OpusStripeLocks *locks,
+                                        uint64_t stripe, OpusStripeLock *lock,
+                                        const OpusStripeLock *highest);
+
+/* Take it if nobody holds it or waits for it. Does not wait. */
+bool coroutine_fn opus_stripe_trylock(OpusStripeLocks *locks, uint64_t stripe,
+                                      OpusStripeLock *lock);
+
 void coroutine_fn opus_stripe_unlock(OpusStripeLocks *locks,
                                      OpusStripeLock *lock);
 

@@ -88,7 +88,8 @@ zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
     int ret = 0;
 
     for (unsigned i = 0; i < nr; i++) {
-        opus_stripe_lock(&s->stripe_locks, stripe + i, &locks[i]);
+        opus_stripe_lock_next(&s->stripe_locks, stripe + i, &locks[i],
+                              i ? &locks[i - 1] : NULL);
     }
     if (nr == 1 && opus_ppl_is_active(s)) {
         ret = opus_ppl_log_stripe(s, &ppl, stripe);
