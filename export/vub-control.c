@@ -102,6 +102,7 @@ static uint32_t stop(void *opaque, unsigned index)
     VubServer *s = opaque;
     uint32_t base = vub_queue_stop(go_to_queue(s, index));
 
+    s->lost |= vub_queue_take_lost(&s->queues[index]);
     come_back(s);
     qemu_coroutine_dec_pool_size(pool_share(s->dev.vrings[index].num));
     return base;
@@ -113,6 +114,7 @@ static bool change(void *opaque, unsigned index, const VubRingSetup *setup,
     VubServer *s = opaque;
     bool good = vub_queue_change(go_to_queue(s, index), setup, settled, errp);
 
+    s->lost |= vub_queue_take_lost(&s->queues[index]);
     come_back(s);
     return good;
 }

@@ -94,6 +94,13 @@ void vub_device_ring_setup(const VubDevice *dev, unsigned index,
     };
 }
 
+bool vub_device_lost(const VubDevice *dev)
+{
+    return (dev->mem && vub_memory_lost(dev->mem)) ||
+           (dev->log && vub_log_lost(dev->log)) ||
+           (dev->inflight && vub_inflight_lost(dev->inflight));
+}
+
 /* All started rings get what has changed for all of them. */
 static bool change_rings(VubDevice *dev, GError **errp)
 {

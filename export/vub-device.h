@@ -113,6 +113,9 @@ void vub_device_destroy(VubDevice *dev);
 bool vub_device_handle(VubDevice *dev, VubMessage *msg, bool *has_reply,
                        GError **errp);
 
+/* True once any of the client's memory vanished, see vub-guard.h. */
+bool vub_device_lost(const VubDevice *dev);
+
 static inline bool vub_device_has_protocol(const VubDevice *dev, unsigned bit)
 {
     return dev->protocol_features & 1ull << bit;

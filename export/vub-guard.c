@@ -7,56 +7,108 @@
  * Threads: any. The handler runs in whichever thread touched the memory, and
  * takes no lock: entries are never freed, only used again, and what it reads
  * of them is atomic.
+ * Invariants: a mapping is flagged as lost before any thread can read a zero
+ * in the place of what was there.
  */
 
 #include "vub-guard.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-typedef struct Guarded {
-    struct Guarded *next;
+struct VubGuard {
+    struct VubGuard *next;
+    /*
+     * Odd while the rest is written. An entry is used again for another
+     * mapping, and the base of one must not be taken with the size of another.
+     */
+    unsigned sequence;
     uintptr_t base;             /* 0: not in use */
     size_t bytes;
-} Guarded;
+    bool lost;
+};
 
-static Guarded *list;           /* atomic; grows at its head */
+unsigned vub_guard_nr_lost;
+static VubGuard *list;          /* atomic; grows at its head */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t handler_once = PTHREAD_ONCE_INIT;
 static struct sigaction previous;
+static int event_fd = -1;
+
+/*
+ * True if @addr is in @guard's mapping; it can't go meanwhile, for whoever
+ * touches it has a reference to it, and is in our handler.
+ */
+static bool guards(const VubGuard *guard, uintptr_t addr, uintptr_t *base,
+                   size_t *bytes)
+{
+    unsigned before, after;
+
+    do {
+        before = __atomic_load_n(&guard->sequence, __ATOMIC_ACQUIRE);
+        *base = __atomic_load_n(&guard->base, __ATOMIC_RELAXED);
+        *bytes = __atomic_load_n(&guard->bytes, __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        after = __atomic_load_n(&guard->sequence, __ATOMIC_RELAXED);
+        /* One that changes now is not that of a mapping in use. */
+    } while (before != after && !(before & 1));
+    return !(before & 1) && *base && addr - *base < *bytes;
+}
+
+static void set_range(VubGuard *guard, uintptr_t base, size_t bytes)
+{
+    __atomic_store_n(&guard->sequence, guard->sequence + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_store_n(&guard->base, base, __ATOMIC_RELAXED);
+    __atomic_store_n(&guard->bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&guard->sequence, guard->sequence + 1, __ATOMIC_RELEASE);
+}
 
 static bool replace_memory(uintptr_t addr)
 {
-    static const char text[] = "vhost-user-blk: a client took away memory "
-                               "that it shares; its guest reads zeroes now\n";
+    const uint64_t one = 1;
 
-    for (Guarded *it = __atomic_load_n(&list, __ATOMIC_ACQUIRE); it;
+    for (VubGuard *it = __atomic_load_n(&list, __ATOMIC_ACQUIRE); it;
          it = it->next) {
-        uintptr_t base = __atomic_load_n(&it->base, __ATOMIC_ACQUIRE);
-        size_t bytes = __atomic_load_n(&it->bytes, __ATOMIC_RELAXED);
+        uintptr_t base;
+        size_t bytes;
 
-        if (base && addr - base < bytes) {
-            /* Not in POSIX's list of what a handler may do; in Linux it may. */
-            if (mmap((void *)base, bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-                     -1, 0) == MAP_FAILED) {
-                return false;
-            }
-            return write(STDERR_FILENO, text, sizeof(text) - 1) != 0;
+        if (!guards(it, addr, &base, &bytes)) {
+            continue;
         }
+        /* Before anybody can go on with zeroes. */
+        __atomic_store_n(&it->lost, true, __ATOMIC_RELEASE);
+        __atomic_fetch_add(&vub_guard_nr_lost, 1, __ATOMIC_SEQ_CST);
+        /* Not in POSIX's list of what a handler may do; in Linux it may. */
+        if (mmap((void *)base, bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                 -1, 0) == MAP_FAILED) {
+            return false;
+        }
+        /* If it can't be written, it has been signalled already. */
+        return write(__atomic_load_n(&event_fd, __ATOMIC_ACQUIRE), &one,
+                     sizeof(one)) != 0;
     }
     return false;
 }
 
 static void handle_sigbus(int sig, siginfo_t *info, void *context)
 {
-    if (replace_memory((uintptr_t)info->si_addr)) {
+    int saved_errno = errno;
+    /* One that a process sent has no address. */
+    bool replaced = info->si_code > 0 &&
+                    replace_memory((uintptr_t)info->si_addr);
+
+    errno = saved_errno;
+    if (replaced) {
         return;
     }
     if (previous.sa_flags & SA_SIGINFO) {
@@ -81,35 +133,49 @@ static void install_handler(void)
     sigaction(SIGBUS, &action, &previous);
 }
 
-void vub_guard_add(void *base, size_t bytes)
+VubGuard *vub_guard_add(void *base, size_t bytes)
 {
-    Guarded *it;
+    VubGuard *it;
 
     pthread_once(&handler_once, install_handler);
+    /* Who maps it looks into it, too. */
+    vub_guard_this_thread();
     pthread_mutex_lock(&list_lock);
     for (it = list; it && it->base; it = it->next) {
         /* look on for one that is not in use */
     }
     if (!it) {
-        it = g_new0(Guarded, 1);
+        it = g_new0(VubGuard, 1);
         it->next = list;
         __atomic_store_n(&list, it, __ATOMIC_RELEASE);
     }
-    __atomic_store_n(&it->bytes, bytes, __ATOMIC_RELAXED);
-    __atomic_store_n(&it->base, (uintptr_t)base, __ATOMIC_RELEASE);
+    __atomic_store_n(&it->lost, false, __ATOMIC_RELAXED);
+    set_range(it, (uintptr_t)base, bytes);
+    pthread_mutex_unlock(&list_lock);
+    return it;
+}
+
+void vub_guard_remove(VubGuard *guard)
+{
+    pthread_mutex_lock(&list_lock);
+    set_range(guard, 0, 0);
     pthread_mutex_unlock(&list_lock);
 }
 
-void vub_guard_remove(void *base)
+bool vub_guard_lost(const VubGuard *guard)
+{
+    return __atomic_load_n(&guard->lost, __ATOMIC_ACQUIRE);
+}
+
+int vub_guard_event_fd(void)
 {
     pthread_mutex_lock(&list_lock);
-    for (Guarded *it = list; it; it = it->next) {
-        if (it->base == (uintptr_t)base) {
-            __atomic_store_n(&it->base, 0, __ATOMIC_RELEASE);
-            break;
-        }
+    if (event_fd < 0) {
+        __atomic_store_n(&event_fd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                         __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&list_lock);
+    return event_fd;
 }
 
 void vub_guard_this_thread(void)

@@ -17,10 +17,13 @@
 #include <unistd.h>
 
 #include "vub-error.h"
-#include "vub-guard.h"
+#include "vub-map.h"
 
 /* Each region starts on a line of its own: queues have different threads. */
 #define REGION_ALIGN 64
+
+/* What our files are made for, at most; that of a ring, which includes us. */
+#define MAX_QUEUE_SIZE 1024
 
 static const char trailer_magic[8] = "opusvub";
 
@@ -39,8 +42,8 @@ struct VubInflight {
     unsigned num_queues;
     unsigned queue_size;
     bool packed;
+    VubMap *map;
     uint8_t *base;
-    uint64_t size_bytes;
     InflightTrailer *trailer;   /* NULL: somebody else made the file */
 };
 
@@ -77,34 +80,34 @@ static VubInflight *map_file(int fd, uint64_t size_bytes, uint64_t file_off,
     uint64_t needed = regions_bytes(num_queues, queue_size, packed);
     VubInflight *inflight;
     struct stat info;
-    void *base;
+    VubMap *map;
 
-    if (size_bytes < needed || file_off > INT64_MAX ||
-        size_bytes > INT64_MAX - file_off || fstat(fd, &info) < 0 ||
-        !S_ISREG(info.st_mode) ||
-        (uint64_t)info.st_size < file_off + size_bytes) {
+    if (size_bytes < needed || fstat(fd, &info) < 0 ||
+        !S_ISREG(info.st_mode) || file_off > (uint64_t)info.st_size ||
+        size_bytes > (uint64_t)info.st_size - file_off ||
+        file_off % REGION_ALIGN) {
         vub_error_set(errp,
                       "in-flight region of %" PRIu64 " bytes; %u queues of %u "
                       "need %" PRIu64 ", inside of a file in memory",
                       size_bytes, num_queues, queue_size, needed);
         return NULL;
     }
-    base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-                file_off);
-    if (base == MAP_FAILED) {
-        vub_error_set(errp, "in-flight region can't be mapped: %s",
-                      g_strerror(errno));
+    /* Larger than any of ours: there is nothing for us behind the queues. */
+    if (size_bytes > vub_inflight_bytes(num_queues, MAX_QUEUE_SIZE, packed)) {
+        size_bytes = needed;
+    }
+    map = vub_map_file(fd, file_off, size_bytes, "in-flight region", errp);
+    if (!map) {
         return NULL;
     }
-    vub_guard_add(base, size_bytes);
     inflight = g_new(VubInflight, 1);
     *inflight = (VubInflight) {
         .refs = 1,
         .num_queues = num_queues,
         .queue_size = queue_size,
         .packed = packed,
-        .base = base,
-        .size_bytes = size_bytes,
+        .map = map,
+        .base = vub_map_data(map),
     };
     if (size_bytes - needed >= REGION_ALIGN) {
         inflight->trailer = (InflightTrailer *)(inflight->base + size_bytes -
@@ -174,10 +177,14 @@ void vub_inflight_unref(VubInflight *inflight)
 {
     if (inflight &&
         __atomic_sub_fetch(&inflight->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-        vub_guard_remove(inflight->base);
-        munmap(inflight->base, inflight->size_bytes);
+        vub_map_free(inflight->map);
         g_free(inflight);
     }
+}
+
+bool vub_inflight_lost(const VubInflight *inflight)
+{
+    return vub_map_lost(inflight->map);
 }
 
 void vub_inflight_note_cache(VubInflight *inflight, bool on)

@@ -93,6 +93,9 @@ VubInflight *vub_inflight_ref(VubInflight *inflight);
 /* @inflight may be NULL. */
 void vub_inflight_unref(VubInflight *inflight);
 
+/* True once it vanished under us, see vub-guard.h. */
+bool vub_inflight_lost(const VubInflight *inflight);
+
 bool vub_inflight_packed(const VubInflight *inflight);
 unsigned vub_inflight_queue_size(const VubInflight *inflight);
 

@@ -11,22 +11,29 @@
 #define OPUS_VUB_LOG_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define VUB_LOG_PAGE_BYTES 4096
+
+/* Processors' addresses have 52 bits at most. */
+#define VUB_LOG_MAX_BYTES ((1ull << 52) / VUB_LOG_PAGE_BYTES / 8)
 
 typedef struct VubLog VubLog;
 
 /*
  * Maps @size_bytes of @fd's file from @file_off, which must be a multiple of
- * the page size. The caller keeps @fd. One reference; any thread may take and
- * drop more.
+ * the page size; what no guest can need of it is left out. The caller keeps
+ * @fd. One reference; any thread may take and drop more.
  */
 VubLog *vub_log_map(int fd, uint64_t size_bytes, uint64_t file_off,
                     GError **errp);
 VubLog *vub_log_ref(VubLog *log);
 /* @log may be NULL. */
 void vub_log_unref(VubLog *log);
+
+/* True once it vanished under us, see vub-guard.h. */
+bool vub_log_lost(const VubLog *log);
 
 /*
  * Marks the pages of @bytes at @guest_addr as written; any thread. What lies

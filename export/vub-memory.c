@@ -2,7 +2,8 @@
 /*
  * Memory: an immutable snapshot of a guest's memory table
  *
- * Owns: the mappings of the guest's memory, and the arithmetic of addresses.
+ * Owns: which mappings make the guest's memory, and the arithmetic of
+ * addresses.
  * Must not know: messages, rings, requests.
  * Threads: a snapshot may be read by any number of them, without a lock.
  * Invariants: I14. Regions are sorted and overlap neither for the guest nor
@@ -11,25 +12,18 @@
 
 #include "vub-memory.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include "vub-error.h"
-#include "vub-guard.h"
+#include "vub-map.h"
 
 struct VubMapping {
     unsigned refs;              /* atomic */
-    void *base;
-    size_t size_bytes;
+    VubMap *map;
 };
 
 static void mapping_unref(VubMapping *mapping)
 {
     if (__atomic_sub_fetch(&mapping->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-        vub_guard_remove(mapping->base);
-        munmap(mapping->base, mapping->size_bytes);
+        vub_map_free(mapping->map);
         g_free(mapping);
     }
 }
@@ -118,43 +112,38 @@ static bool region_is_sane(const VubMemory *mem, const VubRegion *region,
     return !why;
 }
 
-/*
- * The file is mapped from its start: an offset that suits the page size of
- * the file system (huge pages) can't be known from here.
- */
-static VubMapping *map_file(uint64_t size_bytes, int fd, GError **errp)
+/* What the mappings of @mem take of our address space */
+static uint64_t mapped_bytes(const VubMemory *mem)
 {
-    struct stat info;
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < mem->nr_regions; i++) {
+        bytes += vub_map_bytes(mem->mappings[i]->map);
+    }
+    return bytes;
+}
+
+static VubMapping *map_region(const VubMemory *mem, uint64_t size_bytes,
+                              uint64_t file_off, int fd, GError **errp)
+{
+    uint64_t have_bytes = mapped_bytes(mem);
     VubMapping *mapping;
-    void *base;
+    VubMap *map;
 
-    /* A device's size isn't known here; the kernel checks that. */
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
-        (uint64_t)info.st_size < size_bytes) {
-        vub_error_set(errp,
-                      "memory region ends at byte 0x%" PRIx64 " of a file of "
-                      "0x%" PRIx64 " bytes", size_bytes,
-                      (uint64_t)info.st_size);
+    if (have_bytes > VUB_MEMORY_MAX_BYTES ||
+        size_bytes > VUB_MEMORY_MAX_BYTES - have_bytes) {
+        vub_error_set(errp, "memory region of 0x%" PRIx64 " bytes beside "
+                      "0x%" PRIx64 " of others is more than one client may "
+                      "have, 0x%llx", size_bytes, have_bytes,
+                      VUB_MEMORY_MAX_BYTES);
         return NULL;
     }
-    base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_NORESERVE, fd, 0);
-    if (base == MAP_FAILED) {
-        vub_error_set(errp,
-                      "memory region can't be mapped: %s", g_strerror(errno));
+    map = vub_map_file(fd, file_off, size_bytes, "memory region", errp);
+    if (!map) {
         return NULL;
     }
-    /* A child (the debugger's, a helper's) has no use for guests' memory. */
-    madvise(base, size_bytes, MADV_DONTFORK);
-
-    vub_guard_add(base, size_bytes);
-
     mapping = g_new(VubMapping, 1);
-    *mapping = (VubMapping) {
-        .refs = 1,
-        .base = base,
-        .size_bytes = size_bytes,
-    };
+    *mapping = (VubMapping) { .refs = 1, .map = map };
     return mapping;
 }
 
@@ -174,11 +163,11 @@ VubMemory *vub_memory_add(const VubMemory *mem, uint64_t guest_addr,
     if (!region_is_sane(mem, &region, file_off, errp)) {
         return NULL;
     }
-    mapping = map_file(file_off + size_bytes, fd, errp);
+    mapping = map_region(mem, size_bytes, file_off, fd, errp);
     if (!mapping) {
         return NULL;
     }
-    region.host = (uint8_t *)mapping->base + file_off;
+    region.host = vub_map_data(mapping->map);
 
     more = memory_alloc(mem->nr_regions + 1);
     for (i = 0; i < mem->nr_regions &&
@@ -215,6 +204,16 @@ VubMemory *vub_memory_remove(const VubMemory *mem, uint64_t guest_addr,
         return NULL;
     }
     return less;
+}
+
+bool vub_memory_lost(const VubMemory *mem)
+{
+    for (unsigned i = 0; i < mem->nr_regions; i++) {
+        if (vub_map_lost(mem->mappings[i]->map)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int vub_memory_find(const VubMemory *mem, uint64_t guest_addr)

@@ -17,6 +17,9 @@
 /* The front-end may have this many (vhost-user: GET_MAX_MEM_SLOTS). */
 #define VUB_MEMORY_MAX_REGIONS 509
 
+/* And its mappings may take this much, together; more than any guest has. */
+#define VUB_MEMORY_MAX_BYTES (32ull << 40)
+
 /* A region as the front-end describes it; all in bytes. */
 typedef struct VubRegion {
     uint64_t guest_addr;        /* where the guest sees it */
@@ -45,7 +48,8 @@ void vub_memory_unref(VubMemory *mem);
  * from @file_off. The caller keeps @fd and @mem.
  *
  * Fails if the region is empty, wraps around, overlaps another one, is one too
- * many, or if the file is shorter or can't be mapped.
+ * many, if the file is shorter or can't be mapped, or if the regions together
+ * would take more than VUB_MEMORY_MAX_BYTES.
  */
 VubMemory *vub_memory_add(const VubMemory *mem, uint64_t guest_addr,
                           uint64_t user_addr, uint64_t size_bytes,
@@ -58,6 +62,12 @@ VubMemory *vub_memory_add(const VubMemory *mem, uint64_t guest_addr,
 VubMemory *vub_memory_remove(const VubMemory *mem, uint64_t guest_addr,
                              uint64_t user_addr, uint64_t size_bytes,
                              GError **errp);
+
+/*
+ * True once any of it vanished under us, see vub-guard.h: what was done with
+ * this memory may be wrong.
+ */
+bool vub_memory_lost(const VubMemory *mem);
 
 /* The index of the region that holds @guest_addr, or -1. */
 int vub_memory_find(const VubMemory *mem, uint64_t guest_addr);

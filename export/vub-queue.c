@@ -73,6 +73,10 @@ static void report_broken(VubQueue *q)
     int64_t now_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
 
     trace_vub_queue_broken(q->backend->name, q->index, q->ring.broken);
+    if (vub_ring_lost(&q->ring)) {
+        /* Not the guest's doing; the server cuts the client, and says so. */
+        return;
+    }
     if (now_ns - q->last_report_ns >= REPORT_INTERVAL_NS) {
         q->last_report_ns = now_ns;
         error_report("export '%s': queue %u is stopped, its guest queued %s; "
@@ -432,6 +436,7 @@ uint32_t coroutine_fn vub_queue_stop(VubQueue *q)
 
     q->started = false;
     settle(q);
+    q->lost |= vub_ring_lost(&q->ring);
     base = vub_ring_base(&q->ring);
     trace_vub_queue_stop(q->backend->name, q->index, base);
     for (unsigned i = 0; i < q->ring.num; i++) {
@@ -469,10 +474,19 @@ bool coroutine_fn vub_queue_change(VubQueue *q, const VubRingSetup *setup,
         q->started = false;
         settle(q);
     }
+    q->lost |= vub_ring_lost(&q->ring);
     good = vub_ring_change(&q->ring, setup, errp);
     q->started = true;
     sync_attached(q);
     return good;
+}
+
+bool vub_queue_take_lost(VubQueue *q)
+{
+    bool lost = q->lost;
+
+    q->lost = false;
+    return lost;
 }
 
 static void replace_fd(int *mine, int fd)

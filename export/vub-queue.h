@@ -40,6 +40,7 @@ typedef struct VubQueue {
     bool started;
     bool enabled;
     bool attached;              /* the kick is watched */
+    bool lost;                  /* a ring of this client was, see vub-ring.h */
     bool polling;               /* no kicks are wanted: the ring is polled */
     VubRing ring;
     EventNotifier kick;
@@ -92,6 +93,8 @@ uint32_t coroutine_fn vub_queue_stop(VubQueue *q);
  */
 bool coroutine_fn vub_queue_change(VubQueue *q, const VubRingSetup *setup,
                                    bool settled, GError **errp);
+/* True if what a ring of this client had taken is not to be relied on. */
+bool vub_queue_take_lost(VubQueue *q);
 /* -1: none. The queue closes it. */
 void vub_queue_set_kick(VubQueue *q, int fd);
 void vub_queue_set_call(VubQueue *q, int fd);

@@ -326,6 +326,10 @@ bool vub_packed_publish(VubRing *ring)
                            pack->batch_flags);
     /* Again: it may have been copied since it was pushed. */
     log_written(ring, &pack->desc[pack->batch_place], sizeof(*pack->desc));
+    if (G_UNLIKELY(vub_ring_lost(ring))) {
+        /* The guest has not seen the flags: all of it stays in flight. */
+        return false;
+    }
     if (pack->track) {
         vub_inflight_packed_after_publish(ring);
     }

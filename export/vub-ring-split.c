@@ -288,6 +288,10 @@ bool vub_split_publish(VubRing *ring)
     vub_le16_store_release(&ring->split.used->idx, ring->used_idx);
     vub_ring_log_used(ring, offsetof(struct vring_used, idx),
                       sizeof(ring->split.used->idx));
+    if (G_UNLIKELY(vub_ring_lost(ring))) {
+        /* The guest has not seen the index: all of it stays in flight. */
+        return false;
+    }
     if (track) {
         uint16_t head = track->last_batch_head;
 

@@ -23,6 +23,19 @@ void vub_ring_break(VubRing *ring, const char *why)
     }
 }
 
+bool vub_ring_look_lost(VubRing *ring)
+{
+    /* Before we look: one more that is lost meanwhile has us look again. */
+    ring->losses_seen = vub_guard_losses();
+    ring->lost = ring->lost || vub_memory_lost(ring->mem) ||
+                 (ring->log && vub_log_lost(ring->log)) ||
+                 (ring->inflight && vub_inflight_lost(ring->inflight));
+    if (ring->lost) {
+        vub_ring_break(ring, "memory that is gone");
+    }
+    return ring->lost;
+}
+
 static bool map_parts(VubRing *ring, const VubRingConfig *config,
                       GError **errp)
 {
@@ -102,8 +115,14 @@ void vub_ring_destroy(VubRing *ring)
 
 bool vub_ring_change(VubRing *ring, const VubRingSetup *setup, GError **errp)
 {
-    VubRing changed = *ring;
+    VubRing changed;
 
+    if (vub_ring_lost(ring)) {
+        vub_error_set(errp, "memory of a ring is gone");
+        return false;
+    }
+    changed = *ring;
+    changed.losses_seen = 0;
     changed.mem = setup->mem;
     changed.hint = 0;
     if (!map_parts(&changed, &setup->config, errp)) {
@@ -132,12 +151,18 @@ bool vub_ring_pop(VubRing *ring, VubChain *chain)
     found = ring->packed ? vub_packed_pop(ring, chain)
                          : vub_split_pop(ring, chain);
     ring->nr_taken += found;
+    if (G_UNLIKELY(vub_ring_lost(ring))) {
+        return false;
+    }
     return found;
 }
 
 void vub_ring_push(VubRing *ring, const VubChain *chain,
                    uint32_t written_bytes)
 {
+    if (G_UNLIKELY(vub_ring_lost(ring))) {
+        return;
+    }
     if (ring->packed) {
         vub_packed_push(ring, chain, written_bytes);
     } else {
@@ -148,7 +173,7 @@ void vub_ring_push(VubRing *ring, const VubChain *chain,
 
 bool vub_ring_publish(VubRing *ring)
 {
-    if (ring->nr_pushed == 0) {
+    if (ring->nr_pushed == 0 || G_UNLIKELY(vub_ring_lost(ring))) {
         return false;
     }
     ring->nr_taken -= ring->nr_pushed;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "vub-chain.h"
+#include "vub-guard.h"
 #include "vub-inflight.h"
 #include "vub-log.h"
 #include "vub-memory.h"
@@ -114,6 +115,8 @@ typedef struct VubRing {
     uint16_t nr_resubmit;
     uint16_t next_resubmit;
 
+    bool lost;                  /* see vub_ring_lost() */
+    unsigned losses_seen;       /* vub_guard_losses() when we looked last */
     const char *broken;         /* why the ring is not to be used any more */
 } VubRing;
 
@@ -159,6 +162,20 @@ bool vub_ring_empty(VubRing *ring);
  * look again afterwards: what came in between may not have kicked.
  */
 void vub_ring_set_notify(VubRing *ring, bool notify);
+
+/*
+ * True once any memory that the ring works with vanished under us, see
+ * vub-guard.h, and for ever: what was taken may be wrong, and so may what it
+ * led to. Nothing is given back any more; what was taken stays in flight for a
+ * successor. To be asked after the memory was used, and before anybody relies
+ * on that.
+ */
+bool vub_ring_look_lost(VubRing *ring);
+static inline bool vub_ring_lost(VubRing *ring)
+{
+    return G_UNLIKELY(ring->losses_seen != vub_guard_losses())
+           ? vub_ring_look_lost(ring) : ring->lost;
+}
 
 /*
  * If writes are logged: marks the first @bytes of @chain's "in" buffers. To be

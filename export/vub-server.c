@@ -15,8 +15,12 @@
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 
+#include "vub-guard.h"
 #include "vub-server.h"
 #include "trace.h"
+
+/* All that listen, to find whose memory is gone */
+static QLIST_HEAD(, VubServer) servers = QLIST_HEAD_INITIALIZER(servers);
 
 static void accept_client(QIONetListener *listener, QIOChannelSocket *sioc,
                           gpointer opaque);
@@ -114,6 +118,46 @@ static bool coroutine_fn send_reply(VubServer *s, VubMessage *msg,
                                        msg->nr_fds, 0, errp) == 0;
 }
 
+/*
+ * What a client's memory led to is not to be relied on once some of it is
+ * gone. Nothing of it is acknowledged any more, no message either: it has to
+ * connect again, map its memory anew, and bring what is in flight.
+ */
+static bool is_lost(VubServer *s, Error **errp)
+{
+    s->lost |= vub_device_lost(&s->dev);
+    if (s->lost) {
+        error_setg(errp, "memory that it shares is gone: its file became "
+                   "shorter, a page has a memory error, or none can be had "
+                   "for it (huge pages, space in the file system)");
+    }
+    return s->lost;
+}
+
+/* Somebody's memory is gone. */
+static void memory_is_gone(void *opaque)
+{
+    uint64_t count;
+    VubServer *s;
+
+    if (read(vub_guard_event_fd(), &count, sizeof(count)) < 0) {
+        return;
+    }
+    QLIST_FOREACH(s, &servers, next) {
+        if (s->client && is_lost(s, NULL)) {
+            /* Its coroutine finds the end of the connection. */
+            qio_channel_shutdown(QIO_CHANNEL(s->client),
+                                 QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+        }
+    }
+}
+
+static void watch_memory(bool on)
+{
+    aio_set_fd_handler(qemu_get_aio_context(), vub_guard_event_fd(),
+                       on ? memory_is_gone : NULL, NULL, NULL, NULL, NULL);
+}
+
 /* False: the connection is to be cut, for the reason in @errp. */
 static bool coroutine_fn handle(VubServer *s, VubMessage *msg, Error **errp)
 {
@@ -129,6 +173,9 @@ static bool coroutine_fn handle(VubServer *s, VubMessage *msg, Error **errp)
 
     trace_vub_server_message(s->exp->id, vub_message_name(request), request,
                              good ? "" : err->message);
+    if (is_lost(s, errp)) {
+        return false;
+    }
     if (!good && !vub_message_is_known(request) && !acknowledge) {
         /* From a time to come, perhaps; it doesn't wait for an answer. */
         return true;
@@ -166,11 +213,15 @@ static void coroutine_fn client_entry(void *opaque)
     vub_device_init(&s->dev, &vub_control_ops, s,
                     vub_config_features(&s->config), s->num_queues,
                     s->max_ring_size);
+    s->lost = false;
     while (good) {
         VubMessage msg;
 
         good = read_message(s, &msg, &err) && handle(s, &msg, &err);
         vub_message_close_fds(&msg);
+    }
+    if (!err) {
+        is_lost(s, &err);
     }
     if (err && !s->stopping) {
         error_reportf_err(err, "export '%s': the client is disconnected: ",
@@ -254,6 +305,10 @@ bool vub_server_start(VubServer *s, SocketAddress *addr, Error **errp)
         return false;
     }
     qio_net_listener_set_name(s->listener, "vhost-user-blk listener");
+    if (QLIST_EMPTY(&servers)) {
+        watch_memory(true);
+    }
+    QLIST_INSERT_HEAD(&servers, s, next);
     listen_for_clients(s, true);
     return true;
 }
@@ -261,6 +316,10 @@ bool vub_server_start(VubServer *s, SocketAddress *addr, Error **errp)
 void vub_server_stop(VubServer *s)
 {
     s->stopping = true;
+    QLIST_REMOVE(s, next);
+    if (QLIST_EMPTY(&servers)) {
+        watch_memory(false);
+    }
     qio_net_listener_disconnect(s->listener);
     object_unref(OBJECT(s->listener));
     s->listener = NULL;

@@ -35,6 +35,8 @@ typedef struct VubServer {
     int backend_fd;             /* for messages to the front-end */
     bool config_changed;        /* and it has not been told */
     bool stopping;
+    bool lost;                  /* memory of the client vanished */
+    QLIST_ENTRY(VubServer) next;
     /*
      * The coroutine is in a queue's thread, or waits for the block layer. A
      * drained section waits for it: the queue's thread must not change.

@@ -14,6 +14,9 @@
 #include "vub-task.h"
 #include "trace.h"
 
+/* For traces: the guest was told nothing. */
+#define STATUS_NONE 0xff
+
 static uint8_t status_of(int ret)
 {
     if (likely(ret >= 0)) {
@@ -27,13 +30,39 @@ static void complete(VubTask *task, uint8_t status)
     VubQueue *q = task->queue;
     uint64_t written_bytes = task->chain.in_bytes;
 
-    *task->req.status = status;
+    if (likely(!vub_ring_lost(&q->ring))) {
+        *task->req.status = status;
+    }
     vub_ring_log_chain(&q->ring, &task->chain, written_bytes);
     if (unlikely(q->ring.log)) {
         vub_ring_log(&q->ring, task->req.status, 1);
     }
+    if (unlikely(vub_ring_lost(&q->ring))) {
+        /* Whoever maps the memory anew finds it in flight, and does it again */
+        status = STATUS_NONE;
+    }
     trace_vub_task_done(q->backend->name, q->index, task->chain.id, status);
     vub_queue_complete(q, task, written_bytes + 1);
+}
+
+/*
+ * The kernel could not read or write the guest's memory. It says no more than
+ * that, and nobody has noticed: so have ourselves hit by what is wrong.
+ */
+static void touch_memory(const VubRequest *req)
+{
+    size_t page_bytes = qemu_real_host_page_size();
+
+    for (unsigned i = 0; i < req->nr_iov; i++) {
+        /* volatile: the load is all that is wanted */
+        const volatile uint8_t *base = req->iov[i].iov_base;
+        size_t bytes = req->iov[i].iov_len;
+
+        for (size_t at = 0; at < bytes; at += page_bytes) {
+            (void)base[at];
+        }
+        (void)base[bytes - 1];
+    }
 }
 
 static int coroutine_fn execute(VubTask *task)
@@ -77,6 +106,9 @@ static void coroutine_fn task_entry(void *opaque)
         if (unlikely(qemu_get_current_aio_context() != task->queue->ctx)) {
             aio_co_reschedule_self(task->queue->ctx);
         }
+        if (unlikely(ret == -EFAULT)) {
+            touch_memory(&task->req);
+        }
         complete(task, status_of(ret));
         /* The task is free again: we go on when it is lent the next time. */
         qemu_coroutine_yield();
@@ -88,7 +120,8 @@ bool vub_task_start(VubTask *task)
     VubQueue *q = task->queue;
     VubRequest *req = &task->req;
 
-    if (!vub_request_decode(req, &task->chain, &q->backend->disk)) {
+    if (!vub_request_decode(req, &task->chain, &q->backend->disk) ||
+        vub_ring_lost(&q->ring)) {
         return false;
     }
     trace_vub_task_start(q->backend->name, q->index, task->chain.id, req->op,

@@ -31,7 +31,7 @@ struct VubTask {
 /*
  * Executes the chain that was popped into @task, in the queue's thread, and
  * has vub_queue_complete() called, now or later. False: the chain has no place
- * for an answer; nothing was done.
+ * for an answer, or its memory is gone; nothing was done.
  */
 bool vub_task_start(VubTask *task);
 

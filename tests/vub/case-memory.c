@@ -294,32 +294,6 @@ static void plug_under_load(const void *way)
     rig_close(&rig);
 }
 
-/* A request's header lies in memory whose file has become empty. */
-static void truncated(const void *arg)
-{
-    WireMemReg reg = { 0, { SPARE_GUEST, SPARE_BYTES, SPARE_USER, 0 } };
-    int fd = memfd_create("spare", MFD_CLOEXEC);
-    Request request;
-    Rig rig;
-
-    rig_open(&rig, DISK_FILE, "writable=on", SPLIT);
-    g_assert_cmpint(ftruncate(fd, SPARE_BYTES), ==, 0);
-    g_assert_cmpint(front_try(rig.front, WIRE_ADD_MEM_REG, &reg, sizeof(reg),
-                              &fd, 1), ==, FRONT_ACCEPTED);
-    g_assert_cmpint(ftruncate(fd, 0), ==, 0);
-    request = request_make(rig.ring, VIRTIO_BLK_T_IN, 0, 512);
-    request_send_as(&request, (RingBuf[]) {
-        { SPARE_GUEST, sizeof(*request.header), false },
-        buf_of(rig.front, request.data, request.bytes, true),
-        buf_of(rig.front, request.status, 1, true),
-    }, 3, false);
-    /* The header reads as zeroes, which is a read of sector 0. */
-    g_assert_cmpint(request_wait(&request), ==, VIRTIO_BLK_S_OK);
-    expect_works(rig.ring);
-    close(fd);
-    rig_close(&rig);
-}
-
 void add_memory_cases(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(region_cases); i++) {
@@ -341,8 +315,6 @@ void add_memory_cases(void)
              "memory: a region goes when its requests are done");
     case_add(remove_the_rings_own, NULL,
              "memory: taken from under a ring it does no harm");
-    case_add(truncated, NULL,
-             "memory: a file that is truncated harms nobody else");
     case_add_in_each_way(plug_under_load,
                          "memory: regions come and go under load");
 }

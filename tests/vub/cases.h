@@ -40,5 +40,6 @@ void add_provision_cases(void);
 void add_request_cases(void);
 void add_ring_cases(void);
 void add_unstable_cases(void);
+void add_vanish_cases(void);
 
 #endif /* TESTS_VUB_CASES_H */

@@ -33,5 +33,6 @@ int main(int argc, char **argv)
     add_log_cases();
     add_inflight_cases();
     add_unstable_cases();
+    add_vanish_cases();
     return cases_run(argc, argv);
 }

@@ -33,6 +33,9 @@ static char *disk_json(DiskKind kind, const char *path)
     static const char *const json[] = {
         [DISK_FILE] = "{'driver': 'file', 'node-name': 'disk', "
                       "'discard': 'unmap', 'filename': '%s'}",
+        [DISK_DIRECT] = "{'driver': 'file', 'node-name': 'disk', "
+                        "'cache': {'direct': true}, 'aio': 'threads', "
+                        "'filename': '%s'}",
         [DISK_NULL] = "{'driver': 'null-co', 'node-name': 'disk', "
                       "'size': 16777216, 'read-zeroes': true}",
         [DISK_SLOW] = DELAY(500000000),

@@ -15,6 +15,7 @@
 /* What the export's node is made of; each holds DISK_BYTES. */
 typedef enum DiskKind {
     DISK_FILE,              /* a sparse file */
+    DISK_DIRECT,            /* a file, past the host's cache, by workers */
     DISK_NULL,              /* reads zeroes; each request ends at once */
     DISK_SLOW,              /* a file; reads and writes take half a second */
     DISK_STUCK,             /* a file; reads and writes take minutes */
