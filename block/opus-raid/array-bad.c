@@ -44,7 +44,7 @@ static int coroutine_fn GRAPH_RDLOCK record_bad(OpusRaid *s, OpusMember *m,
     }
     if (ret == 0) {
         qapi_event_send_opus_raid_bad_blocks(bdrv_get_node_name(s->bs),
-                                             opus_member_name(m), m->slot,
+                                             opus_member_node(m), m->slot,
                                              off, bytes);
     }
     return ret;

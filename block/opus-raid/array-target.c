@@ -124,7 +124,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
     opus_array_publish(s, failed_slots, state_before, 0, NULL, 0);
     if (ret == 0 && m->state == RAID_MEMBER_IN_SYNC) {
         qapi_event_send_opus_raid_member_in_sync(
-            bdrv_get_node_name(s->bs), opus_member_name(m), slot);
+            bdrv_get_node_name(s->bs), opus_member_node(m), slot);
         return 0;
     }
     return -EIO;
@@ -160,7 +160,7 @@ opus_array_drop_replacement(OpusRaid *s, const char *reason, int err)
         opus_array_forget_replacement(s);
         opus_array_update(s, 0, NULL, 0);
         qapi_event_send_opus_raid_member_failed(bdrv_get_node_name(s->bs),
-                                                opus_member_name(m),
+                                                opus_member_node(m),
                                                 s->rebuild_slot, text);
     }
 }
@@ -251,7 +251,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_replace_finish(OpusRaid *s)
         return -EIO;
     }
     qapi_event_send_opus_raid_member_in_sync(bdrv_get_node_name(s->bs),
-                                             opus_member_name(m), m->slot);
+                                             opus_member_node(m), m->slot);
     return 0;
 }
 

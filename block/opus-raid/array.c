@@ -144,7 +144,7 @@ static void GRAPH_RDLOCK send_member_failed(OpusRaid *s, unsigned slot,
     g_autofree char *text = g_strdup_printf("%s: %s", reason, strerror(-err));
 
     qapi_event_send_opus_raid_member_failed(bdrv_get_node_name(s->bs),
-                                            opus_member_name(s->slots[slot]),
+                                            opus_member_node(s->slots[slot]),
                                             slot, text);
 }
 

@@ -81,7 +81,9 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
     case RAID_REFUSE_WRONG_NAME:
         return g_strdup("does not belong to the array with the given name");
     case RAID_REFUSE_DUPLICATE:
-        return g_strdup_printf("fills the same slot %d as member '%s'",
+        return a->slot < 0 ? g_strdup_printf("is a copy of member '%s'",
+                                             name_of(s, a->other)) :
+               g_strdup_printf("fills the same slot %d as member '%s'",
                                a->slot, name_of(s, a->other));
     case RAID_REFUSE_STALE:
         return g_strdup_printf("missed writes: its event count is %" PRIu64

@@ -361,7 +361,8 @@ static bool coroutine_fn open_members(NewArray *a, Error **errp)
         if (!bs) {
             return false;
         }
-        ok = opus_new_member_open(m, bs, errp);
+        ok = opus_new_member_is_new(a->members, a->nr, bs, errp) &&
+             opus_new_member_open(m, bs, errp);
         bdrv_co_unref(bs);
         if (!ok) {
             return false;

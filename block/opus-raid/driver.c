@@ -51,9 +51,30 @@ bool opus_is_array(const BlockDriverState *bs)
     return bs->drv && bs->drv->bdrv_co_create == opus_co_create;
 }
 
+/* In the words of who has made the list of members. */
+static void explain_no_member(const OpusRaid *s, BlockDriverState *node,
+                              Error **errp)
+{
+    ERRP_GUARD();
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        if (s->members[i].child->bs == node) {
+            error_free(*errp);
+            *errp = NULL;
+            error_setg(errp, "'%s' is given twice", bdrv_get_node_name(node));
+            return;
+        }
+    }
+    bdrv_graph_rdlock_main_loop();
+    opus_explain_conflict(node, BLK_PERM_WRITE,
+                          BLK_PERM_ALL & ~BLK_PERM_WRITE, errp);
+    bdrv_graph_rdunlock_main_loop();
+}
+
 static bool open_members(OpusRaid *s, QDict *options, Error **errp)
 {
     int nr = qdict_array_entries(options, "members.");
+    ERRP_GUARD();
 
     if (nr < 1 || nr > RAID_MAX_CANDIDATES) {
         error_setg(errp, "'members' must be a list of 1 to %d nodes",
@@ -63,18 +84,26 @@ static bool open_members(OpusRaid *s, QDict *options, Error **errp)
     s->members = g_new0(OpusMember, nr);
     for (int i = 0; i < nr; i++) {
         g_autofree char *key = g_strdup_printf("members.%d", i);
+        const char *reference = qdict_get_try_str(options, key);
+        BlockDriverState *node = reference ? bdrv_find_node(reference) : NULL;
         BdrvChild *child = bdrv_open_child(NULL, options, key, s->bs,
                                            &child_of_bds,
                                            BDRV_CHILD_DATA |
                                            BDRV_CHILD_METADATA, false, errp);
 
         if (!child) {
+            if (node) {
+                explain_no_member(s, node, errp);
+            }
             error_prepend(errp, "Cannot open '%s' of array '%s': ", key,
                           bdrv_get_node_name(s->bs));
             return false;
         }
         s->members[i].child = child;
         s->members[i].slot = -1;
+        bdrv_graph_rdlock_main_loop();
+        s->members[i].label = opus_node_label(child->bs);
+        bdrv_graph_rdunlock_main_loop();
         s->nr_members++;
     }
     return true;
@@ -88,6 +117,7 @@ static void free_array(OpusRaid *s)
     bdrv_graph_wrlock();
     for (unsigned i = 0; i < s->nr_members; i++) {
         opus_bad_log_close(&s->members[i]);
+        g_free(s->members[i].label);
         bdrv_unref_child(s->bs, s->members[i].child);
     }
     bdrv_graph_wrunlock();
@@ -202,6 +232,7 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
     probe->members = members;
     for (unsigned i = 0; i < s->nr_members; i++) {
         members[i].child = s->members[i].child;
+        members[i].label = s->members[i].label;
         members[i].state = s->members[i].state;
         members[i].unrecorded = s->members[i].unrecorded;
     }

@@ -39,7 +39,7 @@ static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(OpusMember *m,
     info->has_slot = m->slot >= 0;
     info->slot = MAX(m->slot, 0);
     info->state = (OpusRaidMemberState)m->state;
-    info->node_name = g_strdup(opus_member_name(m));
+    info->node_name = g_strdup(opus_member_node(m));
     info->device_uuid = opus_format_uuid(m->super.device_uuid);
     info->has_data_offset = true;
     info->data_offset = m->data_off;

@@ -9,6 +9,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "block/block-global-state.h"
 #include "block/block-io.h"
 #include "bad-blocks.h"
 #include "child-call.h"
@@ -188,7 +189,38 @@ opus_member_pwrite(OpusMember *m, int64_t off, const void *buf, size_t bytes,
     return opus_member_pwritev(m, off, bytes, &qiov, 0, flags);
 }
 
-const char *GRAPH_RDLOCK opus_member_name(const OpusMember *m)
+const char *GRAPH_RDLOCK opus_member_node(const OpusMember *m)
 {
     return bdrv_get_node_name(m->child->bs);
+}
+
+static bool is_generated(const char *node)
+{
+    return node[0] == '#';
+}
+
+const char *GRAPH_RDLOCK opus_member_name(const OpusMember *m)
+{
+    const char *node = opus_member_node(m);
+
+    return is_generated(node) && m->label ? m->label : node;
+}
+
+char *GRAPH_RDLOCK opus_node_label(BlockDriverState *bs)
+{
+    BlockDriverState *below;
+
+    GLOBAL_STATE_CODE();
+
+    for (below = bs; below; below = bdrv_primary_bs(below)) {
+        if (!is_generated(bdrv_get_node_name(below))) {
+            return g_strdup(bdrv_get_node_name(below));
+        }
+    }
+    for (below = bs; below; below = bdrv_primary_bs(below)) {
+        if (below->filename[0] && !g_str_has_prefix(below->filename, "json:")) {
+            return g_strdup(below->filename);
+        }
+    }
+    return g_strdup(bdrv_get_node_name(bs));
 }

@@ -52,7 +52,21 @@ opus_member_pwrite(OpusMember *m, int64_t off, const void *buf, size_t bytes,
  */
 bool GRAPH_RDLOCK opus_member_needs_home(BlockDriverState *bs);
 
-/* "m2", or a generated name; never NULL. Any thread with the graph lock. */
+/*
+ * For programs: the name of the member's node, be it generated. Never NULL.
+ * Any thread with the graph lock.
+ */
+const char *GRAPH_RDLOCK opus_member_node(const OpusMember *m);
+
+/* For people: the same if they gave that name, else what opus_node_label() is */
 const char *GRAPH_RDLOCK opus_member_name(const OpusMember *m);
+
+/**
+ * opus_node_label: what a user would call a node
+ *
+ * The name that he gave to it, or to one below; or else a file name, because
+ * nobody knows what "#block483" is. To be freed. Main loop.
+ */
+char *GRAPH_RDLOCK opus_node_label(BlockDriverState *bs);
 
 #endif /* BLOCK_OPUS_RAID_MEMBER_H */

@@ -313,6 +313,7 @@ static bool attach(OpusRaid *s, Addition *add, Error **errp)
     opus_bad_log_new(m);
     bdrv_graph_rdlock_main_loop();
     m->home_only = opus_member_needs_home(child->bs);
+    m->label = opus_node_label(child->bs);
     bdrv_graph_rdunlock_main_loop();
     opus_timeouts_apply(s);
     opus_set_request_flags(s->bs);
@@ -325,6 +326,7 @@ static void detach(OpusRaid *s, OpusMember *m)
     unsigned index = m - s->members;
 
     opus_claim_release(m->claim);
+    g_free(m->label);
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         opus_bad_log_close(m);
         for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
@@ -397,7 +399,8 @@ OpusMember *opus_member_find(OpusRaid *s, const char *name, Error **errp)
     GRAPH_RDLOCK_GUARD_MAINLOOP();
 
     for (unsigned i = 0; i < s->nr_members; i++) {
-        if (!strcmp(opus_member_name(&s->members[i]), name)) {
+        if (!strcmp(opus_member_node(&s->members[i]), name) ||
+            !strcmp(opus_member_name(&s->members[i]), name)) {
             return &s->members[i];
         }
     }

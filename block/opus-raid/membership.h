@@ -27,7 +27,7 @@ bool opus_member_can_return(OpusRaid *s, const MdSuper *super);
 bool opus_member_add(OpusRaid *s, BlockDriverState *bs, bool force,
                      uint8_t devflags, Error **errp);
 
-/* The member with the node name @name. */
+/* The member with the node name @name; a file name, if it was given none. */
 OpusMember *opus_member_find(OpusRaid *s, const char *name, Error **errp);
 
 /* Stop using a member that the array can do without. */

@@ -228,7 +228,7 @@ rewrite_copy(OpusRaid *s, uint64_t array_off, const void *buf, size_t bytes,
             qatomic_inc(&m->corrected_reads);
         }
         qapi_event_send_opus_raid_read_error(bdrv_get_node_name(s->bs),
-                                             opus_member_name(m), bad_slot,
+                                             opus_member_node(m), bad_slot,
                                              off, bytes, err == 0);
         return err == 0 ? 0 : opus_array_fail_member(s, bad_slot, "rewrite",
                                                      err);
@@ -343,7 +343,7 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t array_off,
         if (slots & RAID_BIT(loc.slot)) {
             m = s->slots[loc.slot];
             qapi_event_send_opus_raid_read_error(
-                bdrv_get_node_name(s->bs), opus_member_name(m), loc.slot,
+                bdrv_get_node_name(s->bs), opus_member_node(m), loc.slot,
                 opus_member_data(m, loc.member_off), bytes, false);
         }
     }

@@ -16,7 +16,9 @@
 #include "qemu/memalign.h"
 #include "qemu/units.h"
 #include "assembly.h"
+#include "member.h"
 #include "new-member.h"
+#include "permissions.h"
 
 /* Where foreign metadata may be: this much at each end of a member. */
 #define FOREIGN_BYTES       (1 * MiB)
@@ -27,15 +29,33 @@
 /* From one look to the next whether a node is still drained. */
 #define LOOK_NS             (10 * SCALE_MS)
 
+bool opus_new_member_is_new(const OpusNewMember *members, unsigned nr,
+                            BlockDriverState *bs, Error **errp)
+{
+    for (unsigned i = 0; i < nr; i++) {
+        if (blk_bs(members[i].blk) == bs) {
+            error_setg(errp, "'%s' is given twice", members[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool coroutine_fn opus_new_member_open(OpusNewMember *m, BlockDriverState *bs,
                                        Error **errp)
 {
     int64_t bytes;
 
-    m->name = g_strdup(bdrv_get_node_name(bs));
+    WITH_GRAPH_RDLOCK_GUARD() {
+        m->name = opus_node_label(bs);
+    }
     m->blk = blk_co_new_with_bs(bs, BLK_PERM_CONSISTENT_READ | BLK_PERM_WRITE,
                                 BLK_PERM_CONSISTENT_READ, errp);
     if (!m->blk) {
+        WITH_GRAPH_RDLOCK_GUARD() {
+            opus_explain_conflict(bs, BLK_PERM_WRITE, BLK_PERM_CONSISTENT_READ,
+                                  errp);
+        }
         g_free(m->name);
         return false;
     }

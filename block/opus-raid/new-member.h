@@ -18,6 +18,10 @@ typedef struct OpusNewMember {
     uint64_t data_bytes;        /* all there are behind the data offset */
 } OpusNewMember;
 
+/* Is @bs none of the @nr that are open already? They are drives of their own. */
+bool opus_new_member_is_new(const OpusNewMember *members, unsigned nr,
+                            BlockDriverState *bs, Error **errp);
+
 /**
  * opus_new_member_open: take hold of @bs; nobody else may write to it, here or
  * in another program

@@ -67,6 +67,7 @@ typedef struct OpusMember {
     uint32_t corrected_before;  /* reads corrected before it was opened */
     struct OpusBadLog *bad;     /* NULL: it has no bad-block log */
     struct OpusClaim *claim;    /* main loop only; NULL: not claimed */
+    char *label;                /* see opus_node_label(); from open to close */
 
     /* Written under OpusRaid.meta_lock and state_lock, read under either */
     MdSuper super;

@@ -19,6 +19,7 @@
 #include "job-check.h"
 #include "job-rebuild.h"
 #include "membership.h"
+#include "permissions.h"
 #include "policy.h"
 #include "watch.h"
 
@@ -211,6 +212,7 @@ void coroutine_fn qmp_opus_raid_grow(const char *node_name,
     AioContext *old_ctx;
     BlockBackend *blk;
     int64_t bytes;
+    ERRP_GUARD();
 
     if (!s) {
         return;
@@ -221,6 +223,11 @@ void coroutine_fn qmp_opus_raid_grow(const char *node_name,
     }
     blk = blk_co_new_with_bs(s->bs, BLK_PERM_RESIZE, BLK_PERM_ALL, errp);
     if (!blk) {
+        WITH_GRAPH_RDLOCK_GUARD() {
+            opus_explain_conflict(s->bs, BLK_PERM_RESIZE, BLK_PERM_ALL, errp);
+        }
+        error_prepend(errp, "Array '%s' can't grow: ",
+                      bdrv_get_node_name(s->bs));
         return;
     }
     old_ctx = bdrv_co_enter(s->bs);

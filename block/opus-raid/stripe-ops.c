@@ -211,7 +211,7 @@ opus_stripe_rewrite_members(OpusRaid *s, const OpusColumns *c, RaidMask slots)
                 ret = -EIO;
             }
             qapi_event_send_opus_raid_read_error(bdrv_get_node_name(s->bs),
-                                                 opus_member_name(m), slot,
+                                                 opus_member_node(m), slot,
                                                  off, band->hi - band->lo,
                                                  err == 0);
         }

@@ -412,7 +412,7 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t member_off,
         OpusMember *m = s->slots[slot];
 
         qapi_event_send_opus_raid_read_error(bdrv_get_node_name(s->bs),
-                                             opus_member_name(m), slot,
+                                             opus_member_node(m), slot,
                                              opus_member_data(m, member_off),
                                              bytes, false);
     }

@@ -116,7 +116,7 @@ static void GRAPH_RDLOCK send_read_error(Piece *p, unsigned i, bool corrected)
     OpusMember *m = p->s->slots[p->slots[i]];
 
     qapi_event_send_opus_raid_read_error(
-        bdrv_get_node_name(p->s->bs), opus_member_name(m), p->slots[i],
+        bdrv_get_node_name(p->s->bs), opus_member_node(m), p->slots[i],
         opus_member_data(m, p->member_off[i]), p->bytes, corrected);
 }
 
