@@ -14,7 +14,7 @@
 #include "qemu/osdep.h"
 #include "block/aio-wait.h"
 #include "block/block.h"
-#include "block/block_int-common.h"
+#include "block/block_int.h"
 #include "block/export/vhost-user-blk-server.h"
 #include "qapi/error.h"
 #include "system/iothread.h"
@@ -228,12 +228,36 @@ out:
 
 /* --- what the guest sees --- */
 
+/*
+ * What an array's superblocks call its logical block, as other programs that
+ * run it show it to their users. Whoever shows the array as it is, or a part of
+ * it, is looked through. VUB_SECTOR_BYTES: it is no array, or they don't say.
+ */
+static uint64_t default_block_bytes(BlockDriverState *bs)
+{
+    ImageInfoSpecific *info;
+    uint64_t bytes = 0;
+
+    GRAPH_RDLOCK_GUARD_MAINLOOP();
+    bs = bdrv_skip_filters(bs);
+    while (bs && bs->drv == &bdrv_raw && bs->file) {
+        bs = bdrv_skip_filters(bs->file->bs);
+    }
+    info = bs ? bdrv_get_specific_info(bs, NULL) : NULL;
+    if (info && info->type == IMAGE_INFO_SPECIFIC_KIND_OPUS_RAID) {
+        bytes = info->u.opus_raid.data->logical_block_size;
+    }
+    qapi_free_ImageInfoSpecific(info);
+    return MAX(bytes, VUB_SECTOR_BYTES);
+}
+
 static bool set_limits(VubExport *vexp, BlockExportOptions *opts, Error **errp)
 {
     BlockExportOptionsVhostUserBlk *vopts = &opts->u.vhost_user_blk;
     VubServer *s = &vexp->server;
     uint64_t block_bytes = vopts->has_logical_block_size ?
-                           vopts->logical_block_size : VUB_SECTOR_BYTES;
+                           vopts->logical_block_size :
+                           default_block_bytes(blk_bs(vexp->common.blk));
     const char *serial = vopts->serial ?: "vhost_user_blk";
 
     if (!check_block_size("logical-block-size", block_bytes, errp)) {

@@ -65,6 +65,16 @@ static const char *GRAPH_RDLOCK name_of(const OpusRaid *s, int member)
     return member >= 0 ? opus_member_name(&s->members[member]) : "(none)";
 }
 
+/* What decoding objected to, so that it can be looked up. */
+static char *field_text(const RaidAssembly *a)
+{
+    return g_strdup_printf("has an md superblock that can't be used: %s "
+                           "(byte %u, %s)",
+                           md_super_error_text(a->super_error),
+                           a->super_error_at,
+                           md_super_field_name(a->super_error_at));
+}
+
 /* Refusals that are about one member: "member 'm2': " and the rest. */
 static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
                                               const RaidAssembly *a)
@@ -73,6 +83,8 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
     case RAID_REFUSE_NO_SUPERBLOCK:
         return g_strdup_printf("has no usable md superblock: %s",
                                md_super_error_text(a->super_error));
+    case RAID_REFUSE_BAD_SUPERBLOCK:
+        return field_text(a);
     case RAID_REFUSE_FOREIGN:
         return g_strdup_printf("belongs to another array than member '%s'",
                                name_of(s, a->other));
@@ -94,7 +106,15 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
                                a->slot);
     case RAID_REFUSE_TOO_SMALL:
         return g_strdup("has a data area that is empty or does not fit it");
+    case RAID_REFUSE_BLOCK_SIZE:
+        return g_strdup_printf("has blocks of %" PRIu32 " bytes, the array of "
+                               "%" PRIu32,
+                               s->members[a->member].child->bs->
+                               bl.request_alignment, a->block_bytes);
     case RAID_REFUSE_UNKNOWN_FEATURE:
+        if (a->super_error != MD_SUPER_OK) {
+            return field_text(a);
+        }
         return g_strdup_printf("uses md features that are not known here "
                                "(feature bits 0x%" PRIx32 ")", a->features);
     case RAID_REFUSE_MISMATCH:
@@ -148,6 +168,13 @@ static const char *refusal_hint(RaidRefusal refusal)
     case RAID_REFUSE_SLOT_RANGE:
         return "Check the list of members; 'mdadm --examine' shows which "
                "array each belongs to.\n";
+    case RAID_REFUSE_BAD_SUPERBLOCK:
+        return "'mdadm --examine' shows what it says. A superblock that was "
+               "copied from another place, or whose device has changed its "
+               "size, can't be used there.\n";
+    case RAID_REFUSE_BLOCK_SIZE:
+        return "Give a node that takes smaller requests: another drive, or, "
+               "for a file, one without cache.direct.\n";
     case RAID_REFUSE_DUPLICATE:
         return "Give only one of the two: copies of a member must not be "
                "used together.\n";
@@ -213,6 +240,7 @@ read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
             .super = &m->super,
             .device_bytes = MAX(device_bytes, 0),
             .failed = m->unrecorded,
+            .block_bytes = m->child->bs->bl.request_alignment,
         };
         if (m->unrecorded) {
             continue;
@@ -232,6 +260,7 @@ read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
         }
         opus_bad_log_close(m);
         if (candidates[i].super_error != MD_SUPER_OK) {
+            candidates[i].super_error_at = m->super.error_at;
             memset(&m->super, 0, sizeof(m->super));
             continue;
         }
@@ -368,6 +397,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
 
     s->geom = a->geom;
     s->size_sectors = s->members[a->freshest].super.size_sectors;
+    s->block_bytes = s->members[a->freshest].super.block_bytes;
     s->state = plan->state;
     s->forced = plan->forced;
     s->events = a->events;

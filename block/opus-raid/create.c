@@ -2,7 +2,7 @@
 /*
  * Create: blockdev-create of a new array
  *
- * Owns: defaults, the layout of a new member, the order of first writes.
+ * Owns: the layout of a new member, the order of first writes.
  * Must not know: running arrays.
  * Threads: main loop, in a job's coroutine; the members are used by nobody
  * else.
@@ -27,6 +27,7 @@
 #include <linux/raid/md_p.h>
 #include "assembly.h"
 #include "bitmap.h"
+#include "create-options.h"
 #include "driver.h"
 #include "new-member.h"
 #include "opus-raid.h"
@@ -35,8 +36,6 @@
 #include "util/raid/md-bitmap.h"
 #include "util/raid/md-ppl.h"
 #include "util/raid/stripe-journal.h"
-
-#define DEFAULT_CHUNK_BYTES (512 * KiB)
 
 /* Fits one sector, so that no write of it can be torn. */
 #define NEW_SUPER_MAX_DEV   128
@@ -72,80 +71,6 @@ typedef struct NewArray {
     bool has_journal;
     MdBitmapSuper bitmap;
 } NewArray;
-
-static OpusRaidInitialSync
-initial_sync(const BlockdevCreateOptionsOpusRaid *opts)
-{
-    if (opts->has_initial_sync) {
-        return opts->initial_sync;
-    }
-    return opts->assume_clean ? OPUS_RAID_INITIAL_SYNC_ASSUME_CLEAN
-                              : OPUS_RAID_INITIAL_SYNC_ZERO;
-}
-
-static bool fill_level_params(const BlockdevCreateOptionsOpusRaid *opts,
-                              RaidGeometryParams *params, Error **errp)
-{
-    static const RaidLayout default_layouts[] = {
-        [RAID_LEVEL_5] = RAID_LAYOUT_LEFT_SYMMETRIC,
-        [RAID_LEVEL_6] = RAID_LAYOUT_LEFT_SYMMETRIC,
-        [RAID_LEVEL_10] = RAID_LAYOUT_NEAR,
-    };
-    uint64_t chunk_bytes = opts->has_chunk_size ? opts->chunk_size
-                                                : DEFAULT_CHUNK_BYTES;
-    unsigned copies = opts->has_copies ? opts->copies : 2;
-
-    if (opts->level == OPUS_RAID_LEVEL_RAID4) {
-        error_setg(errp, "raid4 arrays can be opened, but not created; use "
-                   "raid5 with layout parity-last");
-        return false;
-    }
-    if (opts->has_chunk_size && opts->level == OPUS_RAID_LEVEL_RAID1) {
-        error_setg(errp, "'chunk-size' does not apply to raid1");
-        return false;
-    }
-    if (opts->has_copies && opts->level != OPUS_RAID_LEVEL_RAID10) {
-        error_setg(errp, "'copies' applies to raid10 only");
-        return false;
-    }
-    if (opts->has_size && opts->level == OPUS_RAID_LEVEL_RAID0) {
-        error_setg(errp, "'size' does not apply to raid0");
-        return false;
-    }
-    if (opts->has_assume_clean && opts->has_initial_sync) {
-        error_setg(errp, "'assume-clean' and 'initial-sync' can't be given "
-                   "together");
-        return false;
-    }
-    if (opts->initial_sync == OPUS_RAID_INITIAL_SYNC_RESYNC &&
-        opts->level == OPUS_RAID_LEVEL_RAID0) {
-        error_setg(errp, "raid0 has no redundancy to resync");
-        return false;
-    }
-    if (chunk_bytes < RAID_MIN_CHUNK_BYTES ||
-        chunk_bytes > RAID_MAX_CHUNK_BYTES || !is_power_of_2(chunk_bytes)) {
-        error_setg(errp, "'chunk-size' must be a power of two from 4 KiB to "
-                   "1 GiB");
-        return false;
-    }
-
-    params->level = (RaidLevel)opts->level;
-    params->chunk_bytes = chunk_bytes;
-    params->layout = default_layouts[MIN(params->level, RAID_LEVEL_10)];
-    if (opts->has_layout) {
-        params->layout = (RaidLayout)opts->layout;
-    } else if (params->level == RAID_LEVEL_0) {
-        params->layout = RAID_LAYOUT_ALTERNATE;
-    }
-    params->near_copies = 1;
-    params->far_copies = 1;
-    if (params->layout == RAID_LAYOUT_NEAR) {
-        params->near_copies = copies;
-    } else {
-        params->far_copies = copies;
-    }
-    return true;
-}
 
 /* Where the data may begin, behind superblock and logs. */
 static uint64_t ppl_end(void)
@@ -235,6 +160,8 @@ static bool choose_sizes(NewArray *a, RaidGeometryParams *params,
             return false;
         }
         params->member_bytes[i] = opts->has_size ? opts->size : m->data_bytes;
+        params->member_bytes[i] -= params->member_bytes[i] %
+                                   MAX(opts->logical_block_size, 1);
     }
     params->nr_slots = a->nr;
     err = raid_geometry_init(&a->geom, params);
@@ -368,6 +295,10 @@ static bool coroutine_fn open_members(NewArray *a, Error **errp)
             return false;
         }
         a->nr++;
+        if (!opus_new_member_check_blocks(m, a->opts->logical_block_size,
+                                          errp)) {
+            return false;
+        }
     }
     return true;
 }
@@ -423,7 +354,7 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
         .bblog_size_sectors = BAD_LOG_SECTORS,
         .bblog_offset_sectors = bad_log_offset(a, m),
         .utime = a->ctime,
-        .resync_offset = initial_sync(opts) == OPUS_RAID_INITIAL_SYNC_RESYNC
+        .resync_offset = opus_create_sync(opts) == OPUS_RAID_INITIAL_SYNC_RESYNC
                          ? 0 : MD_RESYNC_DONE,
         .max_dev = NEW_SUPER_MAX_DEV,
     };
@@ -433,6 +364,7 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
     if (a->geom.level != RAID_LEVEL_1) {
         super->chunk_sectors = a->geom.chunk_bytes / RAID_SECTOR_BYTES;
     }
+    super->block_bytes = opts->logical_block_size;
     memcpy(super->set_uuid, a->uuid, sizeof(super->set_uuid));
     memcpy(super->device_uuid, device_uuid.data, sizeof(super->device_uuid));
     pstrcpy(super->set_name, sizeof(super->set_name), opts->name ?: "");
@@ -534,7 +466,7 @@ static int coroutine_fn create_array(NewArray *a, Error **errp)
     RaidGeometryParams params = { 0 };
     int ret;
 
-    if (!fill_level_params(a->opts, &params, errp) ||
+    if (!opus_create_params(a->opts, &params, errp) ||
         !choose_identity(a, errp) || !open_members(a, errp) ||
         !choose_sizes(a, &params, errp) || !choose_policy(a, errp)) {
         return -EINVAL;
@@ -547,7 +479,7 @@ static int coroutine_fn create_array(NewArray *a, Error **errp)
     }
     for (unsigned i = 0; i < a->nr; i++) {
         ret = opus_new_member_wipe(&a->members[i], a->data_offset,
-                                   initial_sync(a->opts) ==
+                                   opus_create_sync(a->opts) ==
                                    OPUS_RAID_INITIAL_SYNC_ZERO);
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Cannot zero member '%s'",

@@ -484,7 +484,7 @@ static void GRAPH_RDLOCK opus_refresh_limits(BlockDriverState *bs,
                                              Error **errp)
 {
     OpusRaid *s = bs->opaque;
-    uint32_t align = BDRV_SECTOR_SIZE;
+    uint32_t align = MAX(BDRV_SECTOR_SIZE, s->block_bytes);
     uint64_t stripe_bytes;
 
     for (unsigned i = 0; i < s->nr_members; i++) {
@@ -517,7 +517,7 @@ opus_co_getlength(BlockDriverState *bs)
 {
     OpusRaid *s = bs->opaque;
 
-    return s->geom.array_bytes;
+    return opus_length(s);
 }
 
 static int coroutine_fn GRAPH_RDLOCK opus_co_flush(BlockDriverState *bs)

@@ -130,7 +130,9 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     info->has_chunk_size = s->geom.level != RAID_LEVEL_1;
     info->chunk_size = s->geom.chunk_bytes;
     info->slots = s->geom.nr_slots;
-    info->size = s->geom.array_bytes;
+    info->size = opus_length(s);
+    info->has_logical_block_size = s->block_bytes;
+    info->logical_block_size = s->block_bytes;
     info->member_size = s->geom.member_bytes;
     info->state = (OpusRaidArrayState)s->state;
     info->dirty = raid_life_may_be_dirty(opus_life(s));

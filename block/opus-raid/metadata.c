@@ -26,6 +26,7 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error)
 {
     int64_t device_bytes = bdrv_co_getlength(child->bs);
     MdSuperError best = MD_SUPER_NONE;
+    unsigned best_at = 0;
     void *buf;
 
     if (device_bytes < 0) {
@@ -55,7 +56,13 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error)
             best = MD_SUPER_OK;
             break;
         }
-        best = MAX(best, err);
+        if (err > best) {
+            best = err;
+            best_at = super->error_at;
+        }
+    }
+    if (best != MD_SUPER_OK) {
+        super->error_at = best_at;
     }
     qemu_vfree(buf);
     return best;
@@ -78,6 +85,7 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
     super->utime = now;
     super->events = s->events;
     super->size_sectors = s->size_sectors;
+    super->block_bytes = s->block_bytes;
     super->resync_offset = raid_life_says_dirty(s->life) ? 0
                                                          : s->resync_offset;
     super->cnt_corrected_read = m->corrected_before +

@@ -10,7 +10,8 @@
 /**
  * opus_metadata_read: find and decode the superblock of one member
  * @child:    the member
- * @super:    filled when the return value is MD_SUPER_OK
+ * @super:    filled when the return value is MD_SUPER_OK; otherwise only
+ *            error_at is
  * @io_error: 0, or the errno of a read that failed: then the return value
  *            means nothing
  *

@@ -85,6 +85,20 @@ void coroutine_fn opus_new_member_close(OpusNewMember *m)
     g_free(m->name);
 }
 
+bool opus_new_member_check_blocks(const OpusNewMember *m, uint64_t block_bytes,
+                                  Error **errp)
+{
+    uint32_t member_bytes = blk_bs(m->blk)->bl.request_alignment;
+
+    if (block_bytes && member_bytes > block_bytes) {
+        error_setg(errp, "Member '%s' has blocks of %" PRIu32 " bytes, more "
+                   "than the logical block size of the array", m->name,
+                   member_bytes);
+        return false;
+    }
+    return true;
+}
+
 /* A driver is not told which job it creates for. */
 static bool coroutine_fn job_is_over(void)
 {

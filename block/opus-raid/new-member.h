@@ -42,6 +42,10 @@ void coroutine_fn opus_new_member_close(OpusNewMember *m);
  */
 int coroutine_fn opus_new_member_await(const OpusNewMember *m);
 
+/* Can the array have logical blocks of this size? 0: of any. */
+bool opus_new_member_check_blocks(const OpusNewMember *m, uint64_t block_bytes,
+                                  Error **errp);
+
 /* Is there anything that could be somebody's metadata? Then -EEXIST. */
 int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
                                              Error **errp);

@@ -109,6 +109,7 @@ typedef struct OpusRaid {
     uint64_t rebuild_speed;     /* of jobs, bytes per second; 0: no limit */
     /* Atomic. That of jobs while the guest is busy, bytes per second. */
     uint64_t rebuild_speed_min;
+    uint32_t block_bytes;       /* logical block; 0: superblocks don't say */
     bool forced;                /* started dirty and degraded */
 
     /*
@@ -255,6 +256,14 @@ static inline OpusMember *opus_rebuild_target(const OpusRaid *s)
 static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)
 {
     return !(opus_missing_slots(s) & RAID_BIT(slot));
+}
+
+/* Users see whole blocks; where there are no chunks, something may remain. */
+static inline uint64_t opus_length(const OpusRaid *s)
+{
+    return s->block_bytes ? QEMU_ALIGN_DOWN(s->geom.array_bytes,
+                                            s->block_bytes)
+                          : s->geom.array_bytes;
 }
 
 /* May this process write to the members? */

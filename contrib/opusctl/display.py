@@ -61,6 +61,8 @@ def shape(info: Info) -> str:
         words.append(f"{info['copies']} copies")
     if info.get('chunk-size'):
         words.append(f"chunk {human(info['chunk-size'])}")
+    if info.get('logical-block-size'):
+        words.append(f"blocks of {info['logical-block-size']}")
     return ', '.join(words + [human(info['size'])])
 
 

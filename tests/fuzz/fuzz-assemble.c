@@ -106,6 +106,8 @@ static void change(Set *set, const uint8_t *bytes)
         break;
     case 12:
         c->bad_log_unknown = value & 1;
+        c->block_bytes = 512 << (value >> 2) % 8;
+        sb->block_bytes = value & 2 ? 512 << value / 32 : 0;
         break;
     case 13:
         sb->raid_disks = value;
@@ -142,6 +144,7 @@ static void decode(Set *set)
         if (c->super_error == MD_SUPER_OK) {
             c->super_error = md_super_decode(image, sizeof(image), 2,
                                              DEVICE_BYTES, &set->decoded[i]);
+            c->super_error_at = set->decoded[i].error_at;
         }
         c->super = c->super_error == MD_SUPER_OK ? &set->decoded[i] : NULL;
     }

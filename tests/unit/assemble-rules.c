@@ -197,7 +197,9 @@ static bool same_candidate(const RaidCandidate *ca, int a,
     ca += a;
     cb += b;
     return ca->super_error == cb->super_error &&
+           ca->super_error_at == cb->super_error_at &&
            ca->device_bytes == cb->device_bytes &&
+           ca->block_bytes == cb->block_bytes &&
            ca->bad_log_unknown == cb->bad_log_unknown &&
            (ca->super_error != MD_SUPER_OK ||
             !memcmp(ca->super, cb->super, sizeof(*ca->super)));
@@ -213,6 +215,8 @@ static void compare(const RaidCandidate *ca, const RaidAssembly *a,
     rule(same_candidate(ca, a->freshest, cb, b->freshest), "order: freshest");
     rule(a->slot == b->slot && a->features == b->features &&
          a->super_error == b->super_error &&
+         a->super_error_at == b->super_error_at &&
+         a->block_bytes == b->block_bytes &&
          a->geometry_error == b->geometry_error &&
          a->member_events == b->member_events &&
          a->array_events == b->array_events, "order: reason");

@@ -18,7 +18,8 @@
 #define PAD0_AT         12
 #define CSUM_AT         216
 #define MAX_DEV_AT      220
-#define PAD3_AT         224
+#define BLOCK_AT        224
+#define PAD3_AT         228
 #define ROLES_AT        256
 
 static void put_u32(uint8_t *image, size_t at, uint32_t value)
@@ -75,6 +76,11 @@ static void assert_error(const MdSuper *sb, MdSuperError err)
     MdSuper *out = g_new(MdSuper, 1);
 
     g_assert_cmpint(decode_again(sb, out), ==, err);
+    if (err == MD_SUPER_OK) {
+        g_assert_cmpuint(out->error_at, ==, 0);
+    } else {
+        g_assert_cmpstr(md_super_field_name(out->error_at), !=, "reserved");
+    }
     g_free(out);
 }
 
@@ -187,9 +193,14 @@ static void test_bad_header(void)
         { MAGIC_AT, 0, MD_SUPER_NONE },
         { VERSION_AT, 0, MD_SUPER_BAD_VERSION },
         { VERSION_AT, 2, MD_SUPER_BAD_VERSION },
-        { PAD0_AT, 1, MD_SUPER_UNKNOWN_FIELD },
-        { PAD3_AT, 1u << 31, MD_SUPER_UNKNOWN_FIELD },
-        { PAD3_AT + 28, 1u << 31, MD_SUPER_UNKNOWN_FIELD },
+        { BLOCK_AT, 1, MD_SUPER_BAD_BLOCK },
+        { BLOCK_AT, 256, MD_SUPER_BAD_BLOCK },
+        { BLOCK_AT, 513, MD_SUPER_BAD_BLOCK },
+        { BLOCK_AT, 3 * 512, MD_SUPER_BAD_BLOCK },
+        { BLOCK_AT, 2 * 65536, MD_SUPER_BAD_BLOCK },
+        { BLOCK_AT, 1u << 31, MD_SUPER_BAD_BLOCK },
+        { BLOCK_AT, 512, MD_SUPER_OK },
+        { BLOCK_AT, 65536, MD_SUPER_OK },
         { MAX_DEV_AT, MD_SUPER_MAX_DEVICES, MD_SUPER_OK },
         { MAX_DEV_AT, 0, MD_SUPER_OK },
     };
@@ -201,6 +212,8 @@ static void test_bad_header(void)
         fix_checksum(image);
         g_assert_cmpint(md_super_decode(image, sizeof(image), 2, DEVICE_BYTES,
                                         out), ==, cases[i].err);
+        g_assert_cmpuint(out->error_at, ==,
+                         cases[i].err == MD_SUPER_OK ? 0 : cases[i].at);
     }
     make(sb, 2);
     md_super_encode(sb, image);
@@ -210,6 +223,63 @@ static void test_bad_header(void)
     put_u32(image, MAX_DEV_AT, UINT32_MAX);
     g_assert_cmpint(md_super_decode(image, sizeof(image), 2, DEVICE_BYTES,
                                     out), ==, MD_SUPER_BAD_MAX_DEV);
+    g_free(out);
+    g_free(sb);
+}
+
+/* Each byte that has no meaning yet is told by its place. */
+static void test_reserved(void)
+{
+    MdSuper *sb = g_new(MdSuper, 1);
+    MdSuper *out = g_new(MdSuper, 1);
+    uint8_t image[MD_SUPER_MAX_BYTES];
+
+    for (unsigned at = 0; at < ROLES_AT; at++) {
+        if (at == PAD0_AT + 4) {
+            at = PAD3_AT;
+        } else if (at < PAD0_AT) {
+            continue;
+        }
+        for (unsigned bit = 0; bit < 8; bit++) {
+            make(sb, 2);
+            md_super_encode(sb, image);
+            image[at] |= 1u << bit;
+            fix_checksum(image);
+            g_assert_cmpint(md_super_decode(image, sizeof(image), 2,
+                                            DEVICE_BYTES, out), ==,
+                            MD_SUPER_UNKNOWN_FIELD);
+            g_assert_cmpuint(out->error_at, ==, at);
+            g_assert_cmpstr(md_super_field_name(at), ==, "reserved");
+        }
+    }
+    g_free(out);
+    g_free(sb);
+}
+
+/* As 6.19 writes it: it is kept, and takes no part in anything else. */
+static void test_block_size(void)
+{
+    MdSuper *sb = g_new(MdSuper, 1);
+    MdSuper *out = g_new(MdSuper, 1);
+    uint8_t image[MD_SUPER_MAX_BYTES];
+
+    for (uint32_t bytes = 512; bytes <= 65536; bytes *= 2) {
+        make(sb, 2);
+        md_super_encode(sb, image);
+        put_u32(image, BLOCK_AT, bytes);
+        fix_checksum(image);
+        g_assert_cmpint(md_super_decode(image, sizeof(image), 2, DEVICE_BYTES,
+                                        out), ==, MD_SUPER_OK);
+        g_assert_cmpuint(out->block_bytes, ==, bytes);
+        out->events++;
+        md_super_encode(out, image);
+        g_assert_cmpuint(get_u32(image, BLOCK_AT), ==, bytes);
+        out->events--;
+        out->block_bytes = 0;
+        g_assert_cmpmem(sb, sizeof(*sb), out, sizeof(*out));
+    }
+    md_super_encode(sb, image);
+    g_assert_cmpuint(get_u32(image, BLOCK_AT), ==, 0);
     g_free(out);
     g_free(sb);
 }
@@ -256,11 +326,11 @@ static void test_bad_numbers(void)
 
     make(sb, 2);
     sb->raid_disks = 0;
-    assert_error(sb, MD_SUPER_BAD_CHUNK);
+    assert_error(sb, MD_SUPER_BAD_SLOTS);
     sb->raid_disks = MD_SUPER_MAX_DEVICES;
     assert_error(sb, MD_SUPER_OK);
     sb->raid_disks++;
-    assert_error(sb, MD_SUPER_BAD_CHUNK);
+    assert_error(sb, MD_SUPER_BAD_SLOTS);
     make(sb, 2);
     sb->chunk_sectors = UINT32_MAX / 512;
     assert_error(sb, MD_SUPER_OK);
@@ -407,6 +477,8 @@ static void randomise(MdSuper *sb)
     sb->size_sectors = g_test_rand_int();
     sb->chunk_sectors = (uint32_t)g_test_rand_int() >> 9;
     sb->raid_disks = g_test_rand_int_range(1, MD_SUPER_MAX_DEVICES + 1);
+    sb->block_bytes = g_test_rand_int_range(0, 2) << g_test_rand_int_range(9,
+                                                                           17);
     sb->ppl_size_sectors = 4;
     sb->ppl_offset_sectors = sb->minor_version == 0 ? -50 : 50;
     memcpy(&number, (uint16_t [2]) {
@@ -455,6 +527,8 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/md-super/offset", test_offset);
     g_test_add_func("/raid/md-super/buffer-lengths", test_buffer_lengths);
     g_test_add_func("/raid/md-super/bad-header", test_bad_header);
+    g_test_add_func("/raid/md-super/reserved", test_reserved);
+    g_test_add_func("/raid/md-super/block-size", test_block_size);
     g_test_add_func("/raid/md-super/bad-offset", test_bad_offset);
     g_test_add_func("/raid/md-super/bad-numbers", test_bad_numbers);
     g_test_add_func("/raid/md-super/bad-data-area", test_bad_data_area);

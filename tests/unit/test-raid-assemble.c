@@ -50,15 +50,31 @@ static void assert_always_refused(RaidRefusal why, int member, int other)
 
 static void test_no_superblock(void)
 {
+    static const RaidRefusal names[MD_SUPER__MAX] = {
+        [MD_SUPER_NONE] = RAID_REFUSE_NO_SUPERBLOCK,
+        [MD_SUPER_BAD_VERSION] = RAID_REFUSE_UNKNOWN_FEATURE,
+        [MD_SUPER_BAD_CHECKSUM] = RAID_REFUSE_NO_SUPERBLOCK,
+        [MD_SUPER_BAD_OFFSET] = RAID_REFUSE_BAD_SUPERBLOCK,
+        [MD_SUPER_BAD_MAX_DEV] = RAID_REFUSE_BAD_SUPERBLOCK,
+        [MD_SUPER_BAD_DEV_NUMBER] = RAID_REFUSE_BAD_SUPERBLOCK,
+        [MD_SUPER_BAD_DATA_AREA] = RAID_REFUSE_TOO_SMALL,
+        [MD_SUPER_OVERLAP] = RAID_REFUSE_BAD_SUPERBLOCK,
+        [MD_SUPER_BAD_CHUNK] = RAID_REFUSE_BAD_SUPERBLOCK,
+        [MD_SUPER_BAD_SLOTS] = RAID_REFUSE_BAD_SUPERBLOCK,
+        [MD_SUPER_BAD_BLOCK] = RAID_REFUSE_UNKNOWN_FEATURE,
+        [MD_SUPER_UNKNOWN_FIELD] = RAID_REFUSE_UNKNOWN_FEATURE,
+    };
+
     for (MdSuperError err = MD_SUPER_NONE; err < MD_SUPER__MAX; err++) {
-        RaidRefusal why = err == MD_SUPER_BAD_DATA_AREA ?
-                          RAID_REFUSE_TOO_SMALL : RAID_REFUSE_NO_SUPERBLOCK;
+        RaidRefusal why = names[err];
 
         super_set_make(set, 5, 4);
         set->candidates[2].super_error = err;
+        set->candidates[2].super_error_at = 100 + err;
         set->candidates[2].super = NULL;
         assert_refused(STRICT, why, 2, -1);
         g_assert_cmpint(out->super_error, ==, err);
+        g_assert_cmpuint(out->super_error_at, ==, 100 + err);
         if (err == MD_SUPER_BAD_CHECKSUM) {
             assert_accepted(DEGRADED, RAID_ARRAY_DEGRADED, 4);
             g_assert_cmpint(out->verdicts[2], ==, RAID_MEMBER_STALE);
@@ -326,7 +342,7 @@ static void test_raid0_layout(void)
 
 static void test_mismatch(void)
 {
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 7; i++) {
         super_set_make(set, 5, 4);
         set->supers[2].level += i == 0;
         set->supers[2].layout += i == 1;
@@ -334,17 +350,57 @@ static void test_mismatch(void)
         set->supers[2].minor_version -= i == 3;
         set->supers[2].raid_disks += i == 4;
         set->supers[2].size_sectors -= i == 5;
+        set->supers[2].block_bytes = i == 6 ? 4096 : 0;
         assert_always_refused(RAID_REFUSE_MISMATCH, 2, 0);
         set->supers[2].events--;
         if (i < 4) {
             assert_always_refused(RAID_REFUSE_MISMATCH, 2, 0);
         } else {
-            /* grown, and cut in between */
+            /* grown, or told its block size, and cut in between */
             assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
         }
         set->supers[2].events--;
         assert_accepted(DEGRADED, RAID_ARRAY_DEGRADED, 4);
     }
+}
+
+/* That of the array is what the freshest says; none said, any will do. */
+static void test_block_size(void)
+{
+    super_set_make(set, 5, 4);
+    set->candidates[1].block_bytes = 4096;
+    assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
+    for (uint32_t bytes = 512; bytes <= 65536; bytes *= 2) {
+        for (unsigned k = 0; k < 4; k++) {
+            set->supers[k].block_bytes = bytes;
+        }
+        if (bytes < 4096) {
+            assert_always_refused(RAID_REFUSE_BLOCK_SIZE, 1, 0);
+            g_assert_cmpuint(out->block_bytes, ==, bytes);
+        } else {
+            assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
+        }
+        /* Of one that missed the update nobody asks. */
+        set->supers[2].block_bytes = 0;
+        set->supers[2].events--;
+        if (bytes < 4096) {
+            assert_always_refused(RAID_REFUSE_BLOCK_SIZE, 1, 0);
+        } else {
+            assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
+        }
+        set->supers[2].events++;
+    }
+    /* A chunk has whole blocks; without chunks there is nothing to compare. */
+    super_set_make(set, 1, 2);
+    set->supers[0].block_bytes = set->supers[1].block_bytes = 65536;
+    assert_accepted(STRICT, RAID_ARRAY_OPTIMAL, 0);
+    super_set_make(set, 5, 3);
+    for (unsigned k = 0; k < 3; k++) {
+        set->supers[k].block_bytes = 65536;
+        set->supers[k].chunk_sectors = 64;
+    }
+    assert_always_refused(RAID_REFUSE_GEOMETRY, -1, -1);
+    g_assert_cmpint(out->geometry_error, ==, RAID_GEOMETRY_BAD_CHUNK);
 }
 
 static void test_reshape_and_journal(void)
@@ -580,6 +636,7 @@ int main(int argc, char **argv)
         { "geometry", test_geometry },
         { "raid0-layout", test_raid0_layout },
         { "mismatch", test_mismatch },
+        { "block-size", test_block_size },
         { "reshape-and-journal", test_reshape_and_journal },
         { "bitmap-and-ppl", test_bitmap_and_ppl },
         { "bad-blocks", test_bad_blocks },

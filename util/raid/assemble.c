@@ -50,9 +50,11 @@ const char *raid_refusal_name(RaidRefusal refusal)
 {
 #define NAME(word) [RAID_REFUSE_##word] = #word
     static const char *const names[RAID_REFUSE__MAX] = {
-        NAME(NONE), NAME(NO_SUPERBLOCK), NAME(FOREIGN), NAME(WRONG_UUID),
+        NAME(NONE), NAME(NO_SUPERBLOCK), NAME(BAD_SUPERBLOCK),
+        NAME(FOREIGN), NAME(WRONG_UUID),
         NAME(WRONG_NAME), NAME(DUPLICATE), NAME(STALE), NAME(SLOT_RANGE),
-        NAME(TOO_SMALL), NAME(UNKNOWN_FEATURE), NAME(GEOMETRY),
+        NAME(TOO_SMALL), NAME(BLOCK_SIZE), NAME(UNKNOWN_FEATURE),
+        NAME(GEOMETRY),
         NAME(MISMATCH), NAME(RESHAPE), NAME(JOURNAL), NAME(BITMAP), NAME(PPL),
         NAME(BAD_BLOCKS), NAME(REPLACEMENT), NAME(SPLIT_BRAIN), NAME(TOO_FEW),
         NAME(INCOMPLETE), NAME(DIRTY_DEGRADED),
@@ -87,6 +89,7 @@ static bool refuse_member(Assembler *as, RaidRefusal why, Candidate *member,
 
     out->member = member - as->first;
     out->super_error = member->super_error;
+    out->super_error_at = member->super_error_at;
     if (member->super_error == MD_SUPER_OK) {
         uint16_t role = md_super_role(member->super);
 
@@ -109,6 +112,24 @@ static bool refuse_geometry(Assembler *as, RaidGeometryError err)
 /*
  * Step 1: superblocks are there, valid, and of one array
  */
+
+/* What to call it when decoding failed. */
+static RaidRefusal name_error(MdSuperError err)
+{
+    switch (err) {
+    case MD_SUPER_NONE:
+    case MD_SUPER_BAD_CHECKSUM:
+        return RAID_REFUSE_NO_SUPERBLOCK;
+    case MD_SUPER_BAD_DATA_AREA:
+        return RAID_REFUSE_TOO_SMALL;
+    case MD_SUPER_BAD_VERSION:
+    case MD_SUPER_BAD_BLOCK:
+    case MD_SUPER_UNKNOWN_FIELD:
+        return RAID_REFUSE_UNKNOWN_FEATURE;
+    default:
+        return RAID_REFUSE_BAD_SUPERBLOCK;
+    }
+}
 
 /*
  * A checksum that is wrong is what a torn write leaves behind (I6), so the
@@ -138,11 +159,8 @@ static bool check_present(Assembler *as, unsigned nr)
     for (unsigned i = 0; i < nr_invalid; i++) {
         Candidate *c = invalid[i];
 
-        if (c->super_error == MD_SUPER_BAD_DATA_AREA) {
-            return refuse_member(as, RAID_REFUSE_TOO_SMALL, c, NULL);
-        }
         if (c->super_error != MD_SUPER_BAD_CHECKSUM || strict) {
-            return refuse_member(as, RAID_REFUSE_NO_SUPERBLOCK, c, NULL);
+            return refuse_member(as, name_error(c->super_error), c, NULL);
         }
         as->out->verdicts[c - as->first] = RAID_MEMBER_STALE;
         torn = true;
@@ -308,8 +326,9 @@ static bool check_name(Assembler *as)
 }
 
 /*
- * The number of slots and their size may change while an array runs, so there
- * a member that is one update behind may differ: the freshest is right.
+ * The number of slots, their size and that of the logical block may change
+ * while an array runs, so there a member that is one update behind may differ:
+ * the freshest is right.
  */
 static bool matches(const MdSuper *sb, const MdSuper *fresh)
 {
@@ -320,7 +339,8 @@ static bool matches(const MdSuper *sb, const MdSuper *fresh)
     }
     return sb->events != fresh->events ||
            (sb->raid_disks == fresh->raid_disks &&
-            sb->size_sectors == fresh->size_sectors);
+            sb->size_sectors == fresh->size_sectors &&
+            sb->block_bytes == fresh->block_bytes);
 }
 
 /* One member in sync, given the freshest. */
@@ -344,6 +364,11 @@ static bool check_member(Assembler *as, Candidate *c)
     /* RAID0 uses all of each member, so it records no common size. */
     if (fresh->level != 0 && fresh->size_sectors > sb->data_size_sectors) {
         return refuse_member(as, RAID_REFUSE_TOO_SMALL, c, as->freshest);
+    }
+    /* Not set: made before Linux 6.19, and as large as the members need. */
+    if (fresh->block_bytes && c->block_bytes > fresh->block_bytes) {
+        as->out->block_bytes = fresh->block_bytes;
+        return refuse_member(as, RAID_REFUSE_BLOCK_SIZE, c, as->freshest);
     }
     if (has_feature(c, MD_FEATURE_BAD_BLOCKS) && c->bad_log_unknown) {
         return refuse_member(as, RAID_REFUSE_BAD_BLOCKS, c, NULL);
@@ -401,6 +426,11 @@ static bool make_geometry(Assembler *as)
     }
     if (fresh->raid_disks > RAID_MAX_MEMBERS) {
         return refuse_geometry(as, RAID_GEOMETRY_TOO_MANY_SLOTS);
+    }
+    if (fresh->level != 1 &&
+        fresh->block_bytes > (uint64_t)fresh->chunk_sectors *
+                             RAID_SECTOR_BYTES) {
+        return refuse_geometry(as, RAID_GEOMETRY_BAD_CHUNK);
     }
     params.nr_slots = fresh->raid_disks;
     params.chunk_bytes = fresh->chunk_sectors * RAID_SECTOR_BYTES;

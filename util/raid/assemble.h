@@ -19,8 +19,10 @@ typedef enum RaidPolicy {
 
 typedef struct RaidCandidate {
     MdSuperError super_error;   /* what decoding said */
+    unsigned super_error_at;    /* and of which byte: MdSuper.error_at */
     const MdSuper *super;       /* valid when that was MD_SUPER_OK */
     uint64_t device_bytes;
+    uint32_t block_bytes;       /* no less can be written at once; 0: 512 */
     bool bad_log_unknown;       /* its bad-block log makes no sense */
     bool failed;                /* it has, since: nothing else counts */
 } RaidCandidate;
@@ -34,7 +36,8 @@ typedef struct RaidAssembleOptions {
 
 typedef enum RaidRefusal {
     RAID_REFUSE_NONE,
-    RAID_REFUSE_NO_SUPERBLOCK,      /* or not a valid one: see super_error */
+    RAID_REFUSE_NO_SUPERBLOCK,      /* or one that is damaged */
+    RAID_REFUSE_BAD_SUPERBLOCK,     /* whole, but impossible: see super_error */
     RAID_REFUSE_FOREIGN,            /* belongs to another array */
     RAID_REFUSE_WRONG_UUID,         /* not the array that was asked for */
     RAID_REFUSE_WRONG_NAME,
@@ -42,7 +45,9 @@ typedef enum RaidRefusal {
     RAID_REFUSE_STALE,              /* missed writes; strict policy */
     RAID_REFUSE_SLOT_RANGE,         /* slot beyond the array */
     RAID_REFUSE_TOO_SMALL,          /* than its data area, or the array's */
-    RAID_REFUSE_UNKNOWN_FEATURE,    /* bits not known, or not together */
+    RAID_REFUSE_BLOCK_SIZE,         /* member's is larger than the array's */
+    /* Feature bits not known, or not together; or a field: see super_error */
+    RAID_REFUSE_UNKNOWN_FEATURE,
     RAID_REFUSE_GEOMETRY,           /* see geometry_error */
     RAID_REFUSE_MISMATCH,           /* same array, other level, chunk, ... */
     RAID_REFUSE_RESHAPE,            /* reshape in progress */
@@ -65,7 +70,9 @@ typedef struct RaidAssembly {
     int other;                      /* index of the one it conflicts with */
     int slot;
     uint32_t features;              /* bits that are not known */
+    uint32_t block_bytes;           /* of the array */
     MdSuperError super_error;
+    unsigned super_error_at;
     RaidGeometryError geometry_error;
     uint64_t member_events;
     uint64_t array_events;

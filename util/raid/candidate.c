@@ -91,8 +91,10 @@ static int by_super(const MdSuper *a, const MdSuper *b)
 static int compare(const RaidCandidate *a, const RaidCandidate *b)
 {
     return by_number(a->super_error, b->super_error) ?:
+           by_number(a->super_error_at, b->super_error_at) ?:
            (a->super_error ? 0 : by_super(a->super, b->super)) ?:
            by_number(a->device_bytes, b->device_bytes) ?:
+           by_number(a->block_bytes, b->block_bytes) ?:
            by_number(a->bad_log_unknown, b->bad_log_unknown);
 }
 

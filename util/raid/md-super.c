@@ -10,7 +10,8 @@
  * Keeps: I13 (metadata never overlaps the data area).
  *
  * The buffer is hostile: every number in it is range-checked before it is
- * used, and the struct of the kernel header serves only for offsetof().
+ * used, and the struct of the kernel header serves only for offsetof(). It is
+ * older than some of what kernels write: see AT_BLOCK_BYTES.
  *
  *   1.0  | data ......................... | bitmap, log | super | tail |
  *   1.1  | super | bitmap, log, PPL | data ........................... |
@@ -35,6 +36,16 @@
 /* The kernel holds the bad-block log in one page. */
 #define MAX_BBLOG_SECTORS   8
 
+/*
+ * Since Linux 6.19 the array's logical block size, which headers from before
+ * have as padding; those bytes are still behind it.
+ */
+#define AT_BLOCK_BYTES      224
+#define AT_PAD3             228
+
+/* Any sector size that a kernel could have as its page. */
+#define MAX_BLOCK_BYTES     65536
+
 #define OFFSET_OF(field)    offsetof(struct mdp_superblock_1, field)
 #define CHECK_OFFSET(field, bytes) \
     _Static_assert(OFFSET_OF(field) == (bytes), #field " moved")
@@ -46,7 +57,7 @@ CHECK_OFFSET(data_offset, 128);
 CHECK_OFFSET(device_uuid, 168);
 CHECK_OFFSET(utime, 192);
 CHECK_OFFSET(sb_csum, 216);
-CHECK_OFFSET(pad3, 224);
+CHECK_OFFSET(max_dev, 220);
 CHECK_OFFSET(dev_roles, SB_FIXED_BYTES);
 
 /*
@@ -93,15 +104,45 @@ const char *md_super_error_text(MdSuperError err)
             "data area is empty or does not lie inside the device",
         [MD_SUPER_OVERLAP] =
             "metadata overlap the data area or lie outside the device",
-        [MD_SUPER_BAD_CHUNK] = "chunk size or number of slots is nonsensical",
+        [MD_SUPER_BAD_CHUNK] = "chunk size is nonsensical",
+        [MD_SUPER_BAD_SLOTS] = "number of slots is nonsensical",
+        [MD_SUPER_BAD_BLOCK] = "logical block size is nonsensical",
         [MD_SUPER_UNKNOWN_FIELD] =
-            "superblock uses a field that is not known here",
+            "superblock uses bytes that are reserved as far as is known here",
     };
 
     if ((unsigned)err >= MD_SUPER__MAX) {
         return "unknown superblock error";
     }
     return texts[err];
+}
+
+const char *md_super_field_name(unsigned at)
+{
+    static const struct {
+        unsigned at;
+        const char *name;
+    } fields[] = {
+        { OFFSET_OF(magic), "magic" },
+        { OFFSET_OF(major_version), "major_version" },
+        { OFFSET_OF(chunksize), "chunksize" },
+        { OFFSET_OF(raid_disks), "raid_disks" },
+        { OFFSET_OF(bitmap_offset), "bitmap_offset or ppl" },
+        { OFFSET_OF(data_offset), "data_offset" },
+        { OFFSET_OF(super_offset), "super_offset" },
+        { OFFSET_OF(dev_number), "dev_number" },
+        { OFFSET_OF(bblog_offset), "bblog_offset" },
+        { OFFSET_OF(sb_csum), "sb_csum" },
+        { OFFSET_OF(max_dev), "max_dev" },
+        { AT_BLOCK_BYTES, "logical_block_size" },
+    };
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (fields[i].at == at) {
+            return fields[i].name;
+        }
+    }
+    return "reserved";
 }
 
 uint64_t md_super_offset(unsigned minor, uint64_t device_bytes)
@@ -136,6 +177,7 @@ static void load_array_fields(const uint8_t *image, MdSuper *sb)
     sb->size_sectors = le_get_u64(image, OFFSET_OF(size));
     sb->chunk_sectors = le_get_u32(image, OFFSET_OF(chunksize));
     sb->raid_disks = le_get_u32(image, OFFSET_OF(raid_disks));
+    sb->block_bytes = le_get_u32(image, AT_BLOCK_BYTES);
 
     /* A union: which view counts is up to the feature bits. */
     sb->bitmap_offset_sectors =
@@ -187,6 +229,7 @@ static bool has_ppl(const MdSuper *sb)
 typedef struct Extent {
     int64_t start;
     int64_t end;
+    unsigned said_at;               /* in the superblock */
 } Extent;
 
 static bool overlap(Extent a, Extent b)
@@ -206,17 +249,25 @@ static unsigned list_extras(const MdSuper *sb, Extent extras[2])
 
     if (has_ppl(sb)) {
         int64_t start = super + sb->ppl_offset_sectors;
-        extras[n++] = (Extent) { start, start + sb->ppl_size_sectors };
+        extras[n++] = (Extent) { start, start + sb->ppl_size_sectors,
+                                 OFFSET_OF(ppl) };
     } else if (sb->feature_map & MD_FEATURE_BITMAP_OFFSET) {
         int64_t start = super + sb->bitmap_offset_sectors;
-        extras[n++] = (Extent) { start, start + 1 };
+        extras[n++] = (Extent) { start, start + 1, OFFSET_OF(bitmap_offset) };
     }
     if ((sb->bblog_offset_sectors && sb->bblog_size_sectors) ||
         (sb->feature_map & MD_FEATURE_BAD_BLOCKS)) {
         int64_t start = super + sb->bblog_offset_sectors;
-        extras[n++] = (Extent) { start, start + sb->bblog_size_sectors };
+        extras[n++] = (Extent) { start, start + sb->bblog_size_sectors,
+                                 OFFSET_OF(bblog_offset) };
     }
     return n;
+}
+
+static MdSuperError objection(MdSuper *sb, MdSuperError err, unsigned at)
+{
+    sb->error_at = at;
+    return err;
 }
 
 /*
@@ -224,105 +275,134 @@ static unsigned list_extras(const MdSuper *sb, Extent extras[2])
  * for the largest superblock is kept free of data; bitmap and log may follow
  * the one that is there directly, as version 1.0 has it.
  */
-static MdSuperError check_extents(const MdSuper *sb, int64_t member_sectors)
+static MdSuperError check_extents(MdSuper *sb, int64_t member_sectors)
 {
     int64_t super = sb->super_offset_sectors;
     int64_t used = (image_bytes(sb->max_dev) + RAID_SECTOR_BYTES - 1)
                    / RAID_SECTOR_BYTES;
     Extent data = {
         sb->data_offset_sectors,
-        sb->data_offset_sectors + sb->data_size_sectors
+        sb->data_offset_sectors + sb->data_size_sectors,
+        OFFSET_OF(data_offset)
     };
-    Extent room = { super, super + SB_RESERVED_SECTORS };
-    Extent image = { super, super + used };
+    Extent room = { super, super + SB_RESERVED_SECTORS,
+                    OFFSET_OF(super_offset) };
+    Extent image = { super, super + used, OFFSET_OF(max_dev) };
     Extent extras[2];
     unsigned n = list_extras(sb, extras);
 
     if (overlap(room, data)) {
-        return MD_SUPER_OVERLAP;
+        return objection(sb, MD_SUPER_OVERLAP, data.said_at);
     }
     for (unsigned i = 0; i < n; i++) {
         if (extras[i].start < 0 || extras[i].end > member_sectors ||
             extras[i].start == extras[i].end ||
             overlap(extras[i], data) || overlap(extras[i], image)) {
-            return MD_SUPER_OVERLAP;
+            return objection(sb, MD_SUPER_OVERLAP, extras[i].said_at);
         }
     }
-    if (n == 2 && overlap(extras[0], extras[1])) {
-        return MD_SUPER_OVERLAP;
-    }
-    if ((sb->feature_map & MD_FEATURE_BAD_BLOCKS) &&
-        sb->bblog_size_sectors > MAX_BBLOG_SECTORS) {
-        return MD_SUPER_OVERLAP;
+    if ((n == 2 && overlap(extras[0], extras[1])) ||
+        ((sb->feature_map & MD_FEATURE_BAD_BLOCKS) &&
+         sb->bblog_size_sectors > MAX_BBLOG_SECTORS)) {
+        return objection(sb, MD_SUPER_OVERLAP, OFFSET_OF(bblog_offset));
     }
     return MD_SUPER_OK;
 }
 
+static bool block_is_possible(uint32_t bytes)
+{
+    return bytes == 0 ||
+           (bytes >= RAID_SECTOR_BYTES && bytes <= MAX_BLOCK_BYTES &&
+            !(bytes & (bytes - 1)));
+}
+
 /* Subtracting instead of adding, so that no number is too large to check. */
-static MdSuperError check_fields(const MdSuper *sb, uint64_t device_bytes)
+static MdSuperError check_fields(MdSuper *sb, uint64_t device_bytes)
 {
     uint64_t sectors = device_bytes / RAID_SECTOR_BYTES;
 
     /* Between max_dev and this limit it is a spare, see md_super_role(). */
     if (sb->dev_number >= MD_SUPER_MAX_DEVICES) {
-        return MD_SUPER_BAD_DEV_NUMBER;
+        return objection(sb, MD_SUPER_BAD_DEV_NUMBER, OFFSET_OF(dev_number));
     }
     if (sb->data_size_sectors < MIN_DATA_SECTORS ||
         sb->data_offset_sectors > sectors ||
         sb->data_size_sectors > sectors - sb->data_offset_sectors) {
-        return MD_SUPER_BAD_DATA_AREA;
+        return objection(sb, MD_SUPER_BAD_DATA_AREA, OFFSET_OF(data_offset));
     }
     /* A chunk's bytes fit 32 bits; which values make sense is up to level. */
-    if (sb->raid_disks == 0 || sb->raid_disks > MD_SUPER_MAX_DEVICES ||
-        sb->chunk_sectors > UINT32_MAX / RAID_SECTOR_BYTES) {
-        return MD_SUPER_BAD_CHUNK;
+    if (sb->raid_disks == 0 || sb->raid_disks > MD_SUPER_MAX_DEVICES) {
+        return objection(sb, MD_SUPER_BAD_SLOTS, OFFSET_OF(raid_disks));
+    }
+    if (sb->chunk_sectors > UINT32_MAX / RAID_SECTOR_BYTES) {
+        return objection(sb, MD_SUPER_BAD_CHUNK, OFFSET_OF(chunksize));
+    }
+    if (!block_is_possible(sb->block_bytes)) {
+        return objection(sb, MD_SUPER_BAD_BLOCK, AT_BLOCK_BYTES);
     }
     return check_extents(sb, sectors);
 }
 
 /* Newer kernels give reserved bytes a meaning without a feature bit. */
-static bool reserved_is_zero(const uint8_t *image)
+static unsigned first_reserved_set(const uint8_t *image)
 {
-    uint32_t any = le_get_u32(image, OFFSET_OF(pad0));
-
-    for (size_t at = OFFSET_OF(pad3); at < SB_FIXED_BYTES; at++) {
-        any |= image[at];
+    for (size_t at = 0; at < sizeof(uint32_t); at++) {
+        if (image[OFFSET_OF(pad0) + at]) {
+            return OFFSET_OF(pad0) + at;
+        }
     }
-    return any == 0;
+    for (size_t at = AT_PAD3; at < SB_FIXED_BYTES; at++) {
+        if (image[at]) {
+            return at;
+        }
+    }
+    return 0;
 }
 
 /*
- * In this order: is it one, is it whole, and only then what it says. A wrong
- * checksum has to be told from nonsense that was written on purpose, because
- * a torn write looks like the former.
+ * Is it one, and whole? A wrong checksum has to be told from nonsense that was
+ * written on purpose, because a torn write looks like the former.
  */
+static MdSuperError check_whole(const uint8_t *image, size_t buf_bytes,
+                                unsigned minor, MdSuper *sb)
+{
+    uint32_t max_dev;
+
+    if (buf_bytes < SB_FIXED_BYTES) {
+        return objection(sb, MD_SUPER_BAD_MAX_DEV, OFFSET_OF(max_dev));
+    }
+    if (le_get_u32(image, OFFSET_OF(magic)) != MD_SB_MAGIC) {
+        return objection(sb, MD_SUPER_NONE, OFFSET_OF(magic));
+    }
+    if (minor > 2 || le_get_u32(image, OFFSET_OF(major_version)) != 1) {
+        return objection(sb, MD_SUPER_BAD_VERSION, OFFSET_OF(major_version));
+    }
+    max_dev = le_get_u32(image, OFFSET_OF(max_dev));
+    if (max_dev > MD_SUPER_MAX_DEVICES || image_bytes(max_dev) > buf_bytes) {
+        return objection(sb, MD_SUPER_BAD_MAX_DEV, OFFSET_OF(max_dev));
+    }
+    if (checksum(image, image_bytes(max_dev)) !=
+        le_get_u32(image, OFFSET_OF(sb_csum))) {
+        return objection(sb, MD_SUPER_BAD_CHECKSUM, OFFSET_OF(sb_csum));
+    }
+    return MD_SUPER_OK;
+}
+
+/* Only when it is whole, what it says. */
 MdSuperError md_super_decode(const void *buf, size_t buf_bytes,
                              unsigned minor, uint64_t device_bytes,
                              MdSuper *sb)
 {
     const uint8_t *image = buf;
     uint64_t super_off = md_super_offset(minor, device_bytes);
-    uint32_t max_dev;
+    MdSuperError err = check_whole(image, buf_bytes, minor, sb);
 
-    if (buf_bytes < SB_FIXED_BYTES) {
-        return MD_SUPER_BAD_MAX_DEV;
+    if (err != MD_SUPER_OK) {
+        return err;
     }
-    if (le_get_u32(image, OFFSET_OF(magic)) != MD_SB_MAGIC) {
-        return MD_SUPER_NONE;
-    }
-    if (minor > 2 || le_get_u32(image, OFFSET_OF(major_version)) != 1) {
-        return MD_SUPER_BAD_VERSION;
-    }
-    max_dev = le_get_u32(image, OFFSET_OF(max_dev));
-    if (max_dev > MD_SUPER_MAX_DEVICES || image_bytes(max_dev) > buf_bytes) {
-        return MD_SUPER_BAD_MAX_DEV;
-    }
-    if (checksum(image, image_bytes(max_dev)) !=
-        le_get_u32(image, OFFSET_OF(sb_csum))) {
-        return MD_SUPER_BAD_CHECKSUM;
-    }
-    if (!reserved_is_zero(image)) {
-        return MD_SUPER_UNKNOWN_FIELD;
+    if (first_reserved_set(image)) {
+        return objection(sb, MD_SUPER_UNKNOWN_FIELD,
+                         first_reserved_set(image));
     }
 
     memset(sb, 0, sizeof(*sb));
@@ -331,7 +411,7 @@ MdSuperError md_super_decode(const void *buf, size_t buf_bytes,
     load_member_fields(image, sb);
     if (super_off == UINT64_MAX ||
         sb->super_offset_sectors != super_off / RAID_SECTOR_BYTES) {
-        return MD_SUPER_BAD_OFFSET;
+        return objection(sb, MD_SUPER_BAD_OFFSET, OFFSET_OF(super_offset));
     }
     return check_fields(sb, device_bytes);
 }
@@ -349,6 +429,7 @@ static void store_array_fields(const MdSuper *sb, uint8_t *image)
     le_put_u64(image, OFFSET_OF(size), sb->size_sectors);
     le_put_u32(image, OFFSET_OF(chunksize), sb->chunk_sectors);
     le_put_u32(image, OFFSET_OF(raid_disks), sb->raid_disks);
+    le_put_u32(image, AT_BLOCK_BYTES, sb->block_bytes);
     if (has_ppl(sb)) {
         le_put_u16(image, OFFSET_OF(ppl.offset), sb->ppl_offset_sectors);
         le_put_u16(image, OFFSET_OF(ppl.size), sb->ppl_size_sectors);

@@ -37,6 +37,7 @@ typedef struct MdSuper {
     uint64_t size_sectors;          /* used on each member */
     uint32_t chunk_sectors;
     uint32_t raid_disks;
+    uint32_t block_bytes;           /* the disk's logical block; 0: not set */
     int32_t bitmap_offset_sectors;  /* from superblock; with FEATURE_BITMAP */
     int16_t ppl_offset_sectors;     /* same bytes; with FEATURE_PPL */
     uint16_t ppl_size_sectors;
@@ -68,8 +69,12 @@ typedef struct MdSuper {
     uint64_t resync_offset;         /* sectors; MD_RESYNC_DONE when clean */
     uint32_t max_dev;
     uint16_t roles[MD_SUPER_MAX_DEVICES];
+
+    /* Not on disk: the byte that decoding objected to; 0 without an error */
+    uint16_t error_at;
 } MdSuper;
 
+/* Those that come later have been found with more of it understood. */
 typedef enum MdSuperError {
     MD_SUPER_OK,
     MD_SUPER_NONE,                  /* no magic: nothing of md's here */
@@ -80,13 +85,18 @@ typedef enum MdSuperError {
     MD_SUPER_BAD_DEV_NUMBER,
     MD_SUPER_BAD_DATA_AREA,         /* outside the member, or empty */
     MD_SUPER_OVERLAP,               /* metadata inside the data area */
-    MD_SUPER_BAD_CHUNK,             /* nonsensical chunk or number of slots */
+    MD_SUPER_BAD_CHUNK,
+    MD_SUPER_BAD_SLOTS,             /* none, or too many */
+    MD_SUPER_BAD_BLOCK,             /* logical block: no such size */
     MD_SUPER_UNKNOWN_FIELD,         /* bytes set that md reserves (pad) */
     MD_SUPER__MAX,
 } MdSuperError;
 
 /* A sentence part for messages, e.g. "checksum is wrong". Never NULL. */
 const char *md_super_error_text(MdSuperError err);
+
+/* What the kernel's header calls the field at MdSuper.error_at. Never NULL. */
+const char *md_super_field_name(unsigned at);
 
 /**
  * md_super_offset: byte offset of a superblock of version 1.@minor
@@ -102,7 +112,7 @@ uint64_t md_super_offset(unsigned minor, uint64_t device_bytes);
  * @buf:          the bytes at md_super_offset(); @buf_bytes >= 256, less than
  *                a whole superblock is MD_SUPER_BAD_MAX_DEV
  * @device_bytes: size of the member
- * @sb:           filled on MD_SUPER_OK, unspecified otherwise
+ * @sb:           filled on MD_SUPER_OK; otherwise only error_at is
  *
  * Checks everything that can be checked on one member alone, so that I13
  * holds: superblock, bitmap, bad-block log and PPL, as far as they are there,

@@ -30,6 +30,7 @@ _FIELDS = {
     'bblog_shift': (185, 'B'), 'bblog_size': (186, 'H'),
     'bblog_offset': (188, 'i'), 'events': (200, 'Q'),
     'resync_offset': (208, 'Q'), 'checksum': (216, 'I'), 'max_dev': (220, 'I'),
+    'block_size': (224, 'I'),
 }
 _ROLES = 256
 
