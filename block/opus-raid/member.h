@@ -58,7 +58,7 @@ bool GRAPH_RDLOCK opus_member_needs_home(BlockDriverState *bs);
  */
 const char *GRAPH_RDLOCK opus_member_node(const OpusMember *m);
 
-/* For people: the same if they gave that name, else what opus_node_label() is */
+/* For people: the same if they gave that name, else opus_node_label(). */
 const char *GRAPH_RDLOCK opus_member_name(const OpusMember *m);
 
 /**

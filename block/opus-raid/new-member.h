@@ -18,7 +18,7 @@ typedef struct OpusNewMember {
     uint64_t data_bytes;        /* all there are behind the data offset */
 } OpusNewMember;
 
-/* Is @bs none of the @nr that are open already? They are drives of their own. */
+/* Is @bs none of the @nr that are open already? Each is given once. */
 bool opus_new_member_is_new(const OpusNewMember *members, unsigned nr,
                             BlockDriverState *bs, Error **errp);
 
