@@ -100,6 +100,10 @@ static void check_entry(const RaidGeometry *geom, const MdPplEntry *entry,
     unsigned nr = md_ppl_replay(geom, entry, whole, missing, bands);
     uint64_t data = 0;
 
+    if (entry->data_sector >= geom->array_bytes / RAID_SECTOR_BYTES) {
+        rule(nr == 0, "nothing behind the end of the array");
+        return;
+    }
     rule(nr >= 1 && nr <= MD_PPL_MAX_BANDS, "bands");
     for (unsigned i = 0; i < nr; i++) {
         check_band(geom, entry, &bands[i], whole, missing);

@@ -299,7 +299,11 @@ static void test_entry_refusals(void)
         { false, 25, 0, 3 * 4096, 2 },
         { false, 0, CHUNK, 3 * CHUNK + 512, 2 },
         { false, 40, CHUNK, 3 * CHUNK - 39 * 512, 2 },
-        { false, 0xffffff00, 512, 512, 2 },     /* beyond the array */
+        { true, 0xffffff00, 512, 512, 2 },      /* beyond the array */
+        { true, 0xffffff01, CHUNK, 3 * CHUNK, 2 },
+        { false, 0xffffff00, 512, 512, 1 },     /* and another slot's */
+        { false, 0xffffff00, 2 * CHUNK, 512, 2 },
+        { false, 0xffffff00, 512, 0, 2 },
         { false, 0, 0xfffffe00, 0xfffffe00, 2 },
     };
 
@@ -318,8 +322,29 @@ static void test_entry_refusals(void)
     header->entries[0] = (MdPplEntry) { stripe, 4096, 4096, 2, 0 };
     g_assert_cmpint(md_ppl_check(geom, 2, header, 4096), ==, MD_PPL_OK);
     g_assert_cmpint(md_ppl_check(geom, 2, header, 4095), ==, MD_PPL_BAD_ENTRY);
-    header->entries[0].data_sector = UINT64_MAX;
-    g_assert_cmpint(md_ppl_check(geom, 2, header, 4096), ==, MD_PPL_BAD_ENTRY);
+    g_free(header);
+    g_free(geom);
+}
+
+/* An array that was cut while it grew has its old size, and a newer log. */
+static void test_behind_the_end(void)
+{
+    RaidGeometry *geom = make_geometry(4, CHUNK);
+    MdPplHeader *header = g_new0(MdPplHeader, 1);
+    uint64_t end = geom->array_bytes / 512;
+    MdPplBand bands[MD_PPL_MAX_BANDS];
+    unsigned last = raid_stripe_slot(geom, raid_stripe_of(geom, 512 * end - 1),
+                                     geom->nr_data);
+    const uint64_t sectors[] = { end - 3 * CHUNK / 512, end, end + 1,
+                                 UINT64_MAX / 512, UINT64_MAX };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(sectors); i++) {
+        header->nr_entries = 1;
+        header->entries[0] = (MdPplEntry) { sectors[i], 0, 3 * CHUNK, last, 0 };
+        g_assert_cmpint(md_ppl_check(geom, last, header, 4096), ==, MD_PPL_OK);
+        g_assert_cmpuint(md_ppl_replay(geom, &header->entries[0], true, 0,
+                                       bands), ==, i == 0);
+    }
     g_free(header);
     g_free(geom);
 }
@@ -555,6 +580,7 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/md-ppl/golden-empty", test_golden_empty);
     g_test_add_func("/raid/md-ppl/header-refusals", test_header_refusals);
     g_test_add_func("/raid/md-ppl/entry-refusals", test_entry_refusals);
+    g_test_add_func("/raid/md-ppl/behind-the-end", test_behind_the_end);
     g_test_add_func("/raid/md-ppl/error-texts", test_error_texts);
     g_test_add_func("/raid/md-ppl/ring", test_ring);
     g_test_add_func("/raid/md-ppl/ring-restart", test_ring_restart);

@@ -140,7 +140,9 @@ static void test_damage(void)
 static void test_bad_entries(void)
 {
     static const RaidJournalEntry bad[] = {
-        { .stripe = STRIPES, .hi = 512, .roles = 1 },
+        { .stripe = STRIPES, .hi = 512, .roles = 0 },
+        { .stripe = STRIPES, .hi = CHUNK + 512, .roles = 1 },
+        { .stripe = STRIPES, .zero_stripes = 1, .roles = 1 },
         { .stripe = 0, .lo = 512, .hi = 512, .roles = 1 },
         { .stripe = 0, .lo = 0, .hi = CHUNK + 512, .roles = 1 },
         { .stripe = 0, .lo = 100, .hi = 512, .roles = 1 },
@@ -172,6 +174,43 @@ static void test_bad_entries(void)
     unit->content_bytes = 512;
     raid_journal_encode(unit, uuid, image);
     g_assert_cmpint(decode(image, &geom, 0, again), ==, RAID_JOURNAL_OK);
+}
+
+/* An array that was cut while it grew has its old size, and a newer unit. */
+static void test_behind_the_end(void)
+{
+    static const RaidJournalEntry entries[] = {
+        { .stripe = STRIPES - 1, .hi = 512, .roles = 1 },
+        { .stripe = STRIPES, .hi = 512, .roles = 3 },
+        { .stripe = UINT64_MAX, .zero_stripes = UINT32_MAX },
+        { .stripe = STRIPES - 1, .zero_stripes = 1 },
+        { .stripe = STRIPES, .zero_stripes = STRIPES },
+        { .stripe = UINT64_MAX, .lo = 512, .hi = 1536, .roles = 1 },
+        { .stripe = 0, .lo = 512, .hi = 1024, .roles = 4 },
+    };
+    static const uint32_t content[] = { 0, 0, 0, 0, 0, 512 + 2 * 512 + 1024 };
+    g_autofree RaidJournalUnit *unit = g_new0(RaidJournalUnit, 1);
+    g_autofree RaidJournalUnit *again = g_new(RaidJournalUnit, 1);
+    uint8_t image[RAID_JOURNAL_HEADER_BYTES];
+    RaidJournalCursor cursor = { 0 };
+    RaidJournalWrite w;
+    RaidGeometry geom;
+
+    make_geometry(&geom, RAID_LEVEL_5, 4, CHUNK);
+    for (unsigned i = 0; i < G_N_ELEMENTS(entries); i++) {
+        g_assert_true(raid_journal_add(unit, HALF, &entries[i]));
+    }
+    raid_journal_encode(unit, uuid, image);
+    g_assert_cmpint(decode(image, &geom, 0, again), ==, RAID_JOURNAL_OK);
+    for (unsigned n = 0; n < G_N_ELEMENTS(content); n++) {
+        g_assert_true(raid_journal_next(&geom, again, &cursor, &w));
+        g_assert_cmpuint(w.member_off + w.bytes, <=, STRIPES * CHUNK);
+        g_assert_true(w.zero == (n > 0 && n < 5));
+        if (!w.zero) {
+            g_assert_cmpuint(w.content_off, ==, content[n]);
+        }
+    }
+    g_assert_false(raid_journal_next(&geom, again, &cursor, &w));
 }
 
 static void test_full(void)
@@ -442,6 +481,8 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/stripe-journal/round-trip", test_round_trip);
     g_test_add_func("/raid/stripe-journal/damage", test_damage);
     g_test_add_func("/raid/stripe-journal/bad-entries", test_bad_entries);
+    g_test_add_func("/raid/stripe-journal/behind-the-end",
+                    test_behind_the_end);
     g_test_add_func("/raid/stripe-journal/full", test_full);
     g_test_add_func("/raid/stripe-journal/max-write", test_max_write);
     g_test_add_func("/raid/stripe-journal/copies", test_copies);

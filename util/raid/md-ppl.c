@@ -196,6 +196,12 @@ static bool whole_sectors(uint32_t bytes)
     return bytes % RAID_SECTOR_BYTES == 0;
 }
 
+/* Of what an array was about to grow by: nothing of the array lies there. */
+static bool is_outside(const RaidGeometry *geom, const MdPplEntry *entry)
+{
+    return entry->data_sector >= geom->array_bytes / RAID_SECTOR_BYTES;
+}
+
 static bool entry_is_sound(const RaidGeometry *geom, unsigned slot,
                            const MdPplEntry *entry)
 {
@@ -203,9 +209,11 @@ static bool entry_is_sound(const RaidGeometry *geom, unsigned slot,
 
     if (entry->parity_slot != slot || !entry->data_bytes ||
         !whole_sectors(entry->data_bytes) || !whole_sectors(entry->pp_bytes) ||
-        entry->pp_bytes > geom->chunk_bytes ||
-        entry->data_sector >= geom->array_bytes / RAID_SECTOR_BYTES) {
+        entry->pp_bytes > geom->chunk_bytes) {
         return false;
+    }
+    if (is_outside(geom, entry)) {
+        return true;
     }
     place = place_of(geom, entry);
     if (raid_stripe_slot(geom, place.stripe, geom->nr_data) != slot) {
@@ -456,7 +464,7 @@ unsigned md_ppl_replay(const RaidGeometry *geom, const MdPplEntry *entry,
                        bool pp_is_whole, RaidMask missing_slots,
                        MdPplBand bands[MD_PPL_MAX_BANDS])
 {
-    unsigned nr = find_bands(geom, entry, bands);
+    unsigned nr = is_outside(geom, entry) ? 0 : find_bands(geom, entry, bands);
 
     for (unsigned i = 0; i < nr; i++) {
         decide(geom, pp_is_whole, missing_slots, &bands[i]);

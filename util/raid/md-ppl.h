@@ -92,6 +92,8 @@ void md_ppl_encode(const MdPplHeader *header, void *buf);
  * @slot: whose log it is
  * @room: bytes between the end of the header and the end of the space
  *
+ * One may lie behind the end of the array: it was about to grow, and was cut
+ * before its superblocks said so. There is nothing to be replayed there.
  * Returns MD_PPL_OK or MD_PPL_BAD_ENTRY.
  */
 MdPplError md_ppl_check(const RaidGeometry *geom, unsigned slot,
@@ -230,7 +232,8 @@ typedef struct MdPplBand {
  * others may be of different times; what the missing one then reads as nobody
  * knows, and nobody was told that it was written.
  *
- * Returns the number of bands, 1 .. MD_PPL_MAX_BANDS.
+ * Returns the number of bands, up to MD_PPL_MAX_BANDS; none for an entry that
+ * lies behind the end of the array.
  */
 unsigned md_ppl_replay(const RaidGeometry *geom, const MdPplEntry *entry,
                        bool pp_is_whole, RaidMask missing_slots,

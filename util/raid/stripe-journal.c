@@ -119,16 +119,23 @@ void raid_journal_encode(const RaidJournalUnit *unit, const uint8_t *set_uuid,
     le_put_u32(image, AT_CHECKSUM, checksum(image));
 }
 
+static uint64_t nr_stripes(const RaidGeometry *geom)
+{
+    return geom->member_bytes >> geom->chunk_shift;
+}
+
+/* Of what an array was about to grow by: nothing of the array lies there. */
+static bool is_outside(const RaidGeometry *geom, const RaidJournalEntry *entry)
+{
+    return entry->stripe >= nr_stripes(geom);
+}
+
 static bool entry_is_valid(const RaidGeometry *geom,
                            const RaidJournalEntry *entry)
 {
-    uint64_t nr_stripes = geom->member_bytes >> geom->chunk_shift;
-
-    if (entry->stripe >= nr_stripes) {
-        return false;
-    }
     if (entry->zero_stripes) {
-        return entry->zero_stripes <= nr_stripes - entry->stripe &&
+        return (is_outside(geom, entry) ||
+                entry->zero_stripes <= nr_stripes(geom) - entry->stripe) &&
                !entry->roles && !entry->lo && !entry->hi;
     }
     return entry->roles && !(entry->roles & ~raid_mask_first(geom->nr_slots)) &&
@@ -224,8 +231,13 @@ bool raid_journal_next(const RaidGeometry *geom, const RaidJournalUnit *unit,
                        RaidJournalCursor *cursor, RaidJournalWrite *write)
 {
     for (; cursor->entry < unit->nr_entries; cursor->entry++) {
-        if (entry_write(geom, &unit->entries[cursor->entry], cursor->nr,
-                        write)) {
+        const RaidJournalEntry *entry = &unit->entries[cursor->entry];
+
+        if (is_outside(geom, entry)) {
+            cursor->content_off += raid_journal_entry_bytes(entry);
+            continue;
+        }
+        if (entry_write(geom, entry, cursor->nr, write)) {
             write->content_off = cursor->content_off;
             cursor->content_off += write->zero ? 0 : write->bytes;
             cursor->nr++;

@@ -52,7 +52,7 @@ typedef enum RaidJournalError {
     RAID_JOURNAL_BAD_VERSION,
     RAID_JOURNAL_BAD_CHECKSUM,
     RAID_JOURNAL_FOREIGN,       /* another array's, or the other half's */
-    RAID_JOURNAL_BAD_ENTRY,     /* outside of the array or the half */
+    RAID_JOURNAL_BAD_ENTRY,     /* partly outside of the array or the half */
     RAID_JOURNAL__MAX,
 } RaidJournalError;
 
@@ -94,8 +94,10 @@ void raid_journal_encode(const RaidJournalUnit *unit, const uint8_t *set_uuid,
  * @half: 0 or 1: where it was found
  * @unit: filled on OK, unspecified otherwise; entries behind the last are zero
  *
- * What is accepted stays inside the array and the half. Whether its content
- * arrived as well, content_crc tells.
+ * What is accepted stays inside the half. An entry may lie behind the end of
+ * the array: it was about to grow, and was cut before its superblocks said so.
+ * A replay leaves such entries out, and stays inside the array. Whether the
+ * content arrived as well, content_crc tells.
  */
 RaidJournalError raid_journal_decode(const void *buf, const RaidGeometry *geom,
                                      const uint8_t *set_uuid, unsigned half,
