@@ -78,7 +78,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
     bool degraded;
 
     QEMU_LOCK_GUARD(&s->meta_lock);
-    if (!s->bitmap || !raid_life_is_writable(s->life)) {
+    if (!s->bitmap || !raid_life_is_writable(s->life) ||
+        !opus_is_writable(s->bs)) {
         return 0;
     }
     slots = opus_array_active_slots(s);

@@ -223,7 +223,8 @@ static int coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, OpusMember *m)
     if (!failed_slots && opus_metadata_write_spare(s, m) < 0) {
         failed_slots = RAID_BIT(slot);
     }
-    if (!failed_slots && s->bitmap) {
+    /* Nobody else may be left. */
+    if (!failed_slots && s->bitmap && others) {
         failed_slots = opus_bitmap_write_events(s, others, s->events);
     }
     if (!failed_slots) {

@@ -247,8 +247,8 @@ read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
         }
         candidates[i].super_error = opus_metadata_read(m->child, &m->super,
                                                        &err);
-        if (err < 0 && m->state == RAID_MEMBER_FAULTY) {
-            /* That is known, and it may have gone for good. */
+        if (err < 0 && m->state != RAID_MEMBER_MISSING) {
+            /* It was there, and may have gone since: that is a failure. */
             candidates[i].failed = true;
             m->super = *known;
             continue;
@@ -378,6 +378,12 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
 
+        if (candidates[i].failed && m->state != RAID_MEMBER_FAULTY) {
+            error_report("opus-raid node '%s': member '%s' failed: its "
+                         "superblock can't be read any more",
+                         bdrv_get_node_name(s->bs), opus_member_name(m));
+            m->unrecorded = true;
+        }
         m->state = a->verdicts[i];
         m->slot = -1;
         m->data_off = m->super.data_offset_sectors * RAID_SECTOR_BYTES;

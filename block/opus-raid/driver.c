@@ -408,7 +408,12 @@ static void opus_reopen_abort(BDRVReopenState *state)
     state->opaque = NULL;
 }
 
-/* Another process is going to use the members: leave them clean. */
+/*
+ * Another process is going to use the members: leave them clean. The block
+ * layer may still find a user that can't do without the node, and then it goes
+ * on as if nothing had been; so the array does not come to rest before it is
+ * assembled anew.
+ */
 static int opus_inactivate(BlockDriverState *bs)
 {
     OpusRaid *s = bs->opaque;
@@ -419,13 +424,13 @@ static int opus_inactivate(BlockDriverState *bs)
         error_report_err(err);
         return -EBUSY;
     }
+    /* So no job begins meanwhile. */
+    bdrv_drained_begin(bs);
     ret = opus_control_run(s, opus_settle_co, NULL, &err);
+    bdrv_drained_end(bs);
     if (ret < 0) {
         error_report_err(err);
     } else {
-        if (s->life != RAID_LIFE_AT_REST) {
-            opus_life_event(s, RAID_LIFE_EVENT_REST);
-        }
         s->keeps_claims = false;
         opus_claims_release(s);
     }

@@ -117,6 +117,14 @@ int coroutine_fn GRAPH_RDLOCK opus_settle_co(OpusRaid *s, void *opaque,
 {
     int ret = opus_array_mark_clean(s);
 
+    /* A member that can't be flushed fails, and the next try is without it. */
+    for (unsigned i = 0; i < s->geom.nr_slots && ret == 0 &&
+                         opus_life_is_dirty(s); i++) {
+        ret = opus_array_mark_clean(s);
+    }
+    if (ret == 0 && opus_life_is_dirty(s)) {
+        ret = -EBUSY;
+    }
     for (unsigned i = 0; i < OPUS_SWEEPS_TO_CLEAR && ret == 0; i++) {
         ret = opus_array_sweep(s);
     }

@@ -49,7 +49,12 @@ static void watch_look(void *opaque)
         !(rebuild || opus_resync_is_wanted(s))) {
         return;
     }
-    if (id_is_taken(s, rebuild ? JOB_TYPE_OPUS_RAID_REBUILD
+    /*
+     * Whoever has drained it may be about to make it read-only or inactive, and
+     * has seen to it that there is no job.
+     */
+    if (qatomic_read(&s->bs->quiesce_counter) ||
+        id_is_taken(s, rebuild ? JOB_TYPE_OPUS_RAID_REBUILD
                                : JOB_TYPE_OPUS_RAID_RESYNC)) {
         timer_mod(s->watch_retry,
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + RETRY_MS);

@@ -3,8 +3,9 @@
  * Array life: from assembly to rest, and what superblocks say meanwhile
  *
  * An array is at rest while this process may not write to its members: before
- * it is assembled, read-only, inactive. Whoever makes it writable assembles it
- * anew, for what it knew is what was there when it came to rest.
+ * it is assembled, and read-only. Whoever makes it writable assembles it anew,
+ * for what it knew is what was there when it came to rest. One that is inactive
+ * may be at rest or clean; it too is assembled anew when it is to be used.
  *
  *     AT_REST --open--> CLEAN <----------------------- cleaned ----+
  *        |                |                                        |
