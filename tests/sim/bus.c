@@ -306,7 +306,9 @@ static void carry_out(Request *r)
         }
         break;
     case REQUEST_FLUSH:
-        if (!fails && !bus.lie) {
+        if (fails) {
+            medium_flush_failed(m, r->flush_mark);
+        } else if (!bus.lie) {
             medium_flush_done(m, r->flush_mark);
         }
         break;
@@ -392,6 +394,13 @@ static int sim_open(BlockDriverState *bs, QDict *options, int flags,
         bs->supported_zero_flags = BDRV_REQ_MAY_UNMAP | BDRV_REQ_NO_FALLBACK |
                                    bs->supported_write_flags;
     }
+    return 0;
+}
+
+/* There is nothing to it: a disk is always written by whoever may. */
+static int sim_reopen_prepare(BDRVReopenState *state, BlockReopenQueue *queue,
+                              Error **errp)
+{
     return 0;
 }
 
@@ -502,6 +511,7 @@ static BlockDriver bdrv_opus_sim = {
     .strong_runtime_opts    = sim_strong_opts,
 
     .bdrv_open              = sim_open,
+    .bdrv_reopen_prepare    = sim_reopen_prepare,
     .bdrv_refresh_limits    = sim_refresh_limits,
     .bdrv_co_preadv_part    = sim_co_preadv,
     .bdrv_co_pwritev_part   = sim_co_pwritev,

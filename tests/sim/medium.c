@@ -183,6 +183,21 @@ void medium_flush_done(Medium *m, uint64_t mark)
     }
 }
 
+void medium_flush_failed(Medium *m, uint64_t mark)
+{
+    if (choice(2)) {
+        return;
+    }
+    while (m->cache->len) {
+        MediumWrite *w = m->cache->pdata[0];
+
+        if (w->done > mark) {
+            break;
+        }
+        g_ptr_array_remove_index(m->cache, 0);
+    }
+}
+
 /* What the cut leaves of one write. */
 static void cut_write(const Medium *m, const MediumWrite *w, MediumCut how,
                       uint8_t *image)

@@ -55,6 +55,12 @@ void medium_failed(Medium *m, MediumWrite *w);
 uint64_t medium_flush_submit(const Medium *m);
 void medium_flush_done(Medium *m, uint64_t mark);
 
+/*
+ * The flush ended in an error. What it was to make durable can still be read,
+ * but may never become so.
+ */
+void medium_flush_failed(Medium *m, uint64_t mark);
+
 /* How a power cut treats what is not durable. */
 typedef enum MediumCut {
     MEDIUM_CUT_KEEP,            /* all of it is there */

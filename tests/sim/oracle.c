@@ -43,15 +43,28 @@ struct Oracle {
 Oracle *oracle_new(uint64_t bytes)
 {
     Oracle *o = g_new0(Oracle, 1);
-    Version zero = { .binding = true, .durable = true };
 
-    o->nr_sectors = bytes / ORACLE_SECTOR;
-    o->sectors = g_new0(GArray *, o->nr_sectors);
-    for (uint64_t i = 0; i < o->nr_sectors; i++) {
+    oracle_grow(o, bytes);
+    return o;
+}
+
+void oracle_grow(Oracle *o, uint64_t bytes)
+{
+    Version zero = { .binding = true, .durable = true };
+    uint64_t nr_sectors = bytes / ORACLE_SECTOR;
+
+    assert(nr_sectors >= o->nr_sectors);
+    o->sectors = g_renew(GArray *, o->sectors, nr_sectors);
+    for (uint64_t i = o->nr_sectors; i < nr_sectors; i++) {
         o->sectors[i] = g_array_new(false, false, sizeof(Version));
         g_array_append_val(o->sectors[i], zero);
     }
-    return o;
+    o->nr_sectors = nr_sectors;
+}
+
+uint64_t oracle_bytes(const Oracle *o)
+{
+    return o->nr_sectors * ORACLE_SECTOR;
 }
 
 void oracle_free(Oracle *o)

@@ -28,6 +28,10 @@ typedef struct OracleWrite {
 Oracle *oracle_new(uint64_t bytes);
 void oracle_free(Oracle *o);
 
+/* The disk becomes larger: what is new is zero. */
+void oracle_grow(Oracle *o, uint64_t bytes);
+uint64_t oracle_bytes(const Oracle *o);
+
 /**
  * oracle_write_begin: a write is submitted
  * @alternatives: 2 when the buffer may change to what the next number says

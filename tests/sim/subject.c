@@ -82,17 +82,18 @@ static uint64_t data_offset(const SubjectSpec *spec)
 
 uint64_t subject_disk_bytes(const SubjectSpec *spec)
 {
-    return data_offset(spec) + spec->member_bytes + TAIL_BYTES;
+    return data_offset(spec) + spec->member_bytes + spec->room_bytes +
+           TAIL_BYTES;
 }
 
-static char *disk_name(unsigned disk)
+char *subject_disk_name(unsigned disk)
 {
     return g_strdup_printf("m%u", disk);
 }
 
-static BlockDriverState *open_disk(unsigned disk)
+BlockDriverState *subject_open_disk(unsigned disk)
 {
-    g_autofree char *name = disk_name(disk);
+    g_autofree char *name = subject_disk_name(disk);
     QDict *options = qdict_new();
 
     qdict_put_str(options, "driver", "opus-sim");
@@ -144,9 +145,9 @@ bool subject_create(const SubjectSpec *spec, Error **errp)
     for (unsigned i = 0; i < spec->nr_slots; i++) {
         BlockdevRef *ref = g_new0(BlockdevRef, 1);
 
-        disks[i] = open_disk(i);
+        disks[i] = subject_open_disk(i);
         ref->type = QTYPE_QSTRING;
-        ref->u.reference = disk_name(i);
+        ref->u.reference = subject_disk_name(i);
         QAPI_LIST_APPEND(tail, ref);
     }
     qemu_coroutine_enter(qemu_coroutine_create(create_co, &run));
@@ -158,30 +159,38 @@ bool subject_create(const SubjectSpec *spec, Error **errp)
     return run.ok;
 }
 
-bool subject_open(uint64_t disks, SubjectHow how, Error **errp)
+QDict *subject_array_options(const char *node, const char *prefix,
+                             uint64_t disks)
 {
     QDict *options = qdict_new();
-    int flags = BDRV_O_UNMAP | (how == SUBJECT_READ_ONLY ? 0 : BDRV_O_RDWR);
     unsigned nr = 0;
 
     qdict_put_str(options, "driver", "opus-raid");
-    qdict_put_str(options, "node-name", "array");
-    qdict_put_str(options, "assemble",
-                  how == SUBJECT_FORCED ? "force" : "degraded");
+    qdict_put_str(options, "node-name", node);
     for (unsigned disk = 0; disks >> disk; disk++) {
         g_autofree char *key = g_strdup_printf("members.%u", nr);
         g_autofree char *driver = g_strdup_printf("%s.driver", key);
         g_autofree char *index = g_strdup_printf("%s.index", key);
-        g_autofree char *node = g_strdup_printf("%s.node-name", key);
-        g_autofree char *name = disk_name(disk);
+        g_autofree char *name_key = g_strdup_printf("%s.node-name", key);
+        g_autofree char *name = g_strdup_printf("%s%u", prefix, disk);
 
         if (disks >> disk & 1) {
             qdict_put_str(options, driver, "opus-sim");
             qdict_put_int(options, index, disk);
-            qdict_put_str(options, node, name);
+            qdict_put_str(options, name_key, name);
             nr++;
         }
     }
+    return options;
+}
+
+bool subject_open(uint64_t disks, SubjectHow how, Error **errp)
+{
+    QDict *options = subject_array_options("array", "m", disks);
+    int flags = BDRV_O_UNMAP | (how == SUBJECT_READ_ONLY ? 0 : BDRV_O_RDWR);
+
+    qdict_put_str(options, "assemble",
+                  how == SUBJECT_FORCED ? "force" : "degraded");
     array_bs = bdrv_open(NULL, NULL, options, flags, errp);
     if (!array_bs) {
         return false;
@@ -224,6 +233,11 @@ BlockBackend *subject_blk(void)
     return array_blk;
 }
 
+bool subject_is_read_only(void)
+{
+    return bdrv_is_read_only(array_bs);
+}
+
 uint64_t subject_bytes(void)
 {
     return blk_getlength(array_blk);
@@ -239,11 +253,25 @@ static OpusRaidInfoList *query(void)
     return qmp_query_opus_raid("array", &error_abort);
 }
 
+uint64_t subject_member_bytes(void)
+{
+    g_autoptr(OpusRaidInfoList) list = query();
+
+    return list->value->member_size;
+}
+
 OpusRaidArrayState subject_state(void)
 {
     g_autoptr(OpusRaidInfoList) list = query();
 
     return list->value->state;
+}
+
+OpusRaidConsistencyPolicy subject_policy(void)
+{
+    g_autoptr(OpusRaidInfoList) list = query();
+
+    return list->value->consistency_policy;
 }
 
 uint64_t subject_disks(unsigned states)
@@ -263,8 +291,8 @@ uint64_t subject_disks(unsigned states)
 
 bool subject_add(unsigned disk, Error **errp)
 {
-    g_autofree char *name = disk_name(disk);
-    BlockDriverState *bs = open_disk(disk);
+    g_autofree char *name = subject_disk_name(disk);
+    BlockDriverState *bs = subject_open_disk(disk);
     BlockdevRef ref = { .type = QTYPE_QSTRING, .u.reference = name };
     Error *err = NULL;
 

@@ -19,6 +19,7 @@ typedef struct SubjectSpec {
     unsigned nr_slots;
     uint32_t chunk_bytes;
     uint64_t member_bytes;      /* data on each member */
+    uint64_t room_bytes;        /* for more of it */
     OpusRaidConsistencyPolicy policy;
     uint32_t bitmap_chunk_bytes;
 } SubjectSpec;
@@ -38,6 +39,14 @@ bool subject_may_mix(const SubjectSpec *spec);
 
 /* How many members may be missing. */
 unsigned subject_tolerates(const SubjectSpec *spec);
+
+/* The name of a disk's node, which the caller frees; make that node. */
+char *subject_disk_name(unsigned disk);
+BlockDriverState *subject_open_disk(unsigned disk);
+
+/* Options of a node with the array of these disks, @prefix before numbers. */
+QDict *subject_array_options(const char *node, const char *prefix,
+                             uint64_t disks);
 
 /* Bytes that a disk needs. */
 uint64_t subject_disk_bytes(const SubjectSpec *spec);
@@ -65,11 +74,14 @@ void subject_let_jobs_start(bool let);
 void subject_close(void);
 
 BlockBackend *subject_blk(void);
+bool subject_is_read_only(void);
 uint64_t subject_bytes(void);
+uint64_t subject_member_bytes(void);
 
 /* What the array writes as a whole: less than that is read before. */
 uint32_t subject_block_bytes(void);
 OpusRaidArrayState subject_state(void);
+OpusRaidConsistencyPolicy subject_policy(void);
 
 /* Disks whose members are in one of some states: a mask of 1 << state. */
 uint64_t subject_disks(unsigned states);

@@ -19,27 +19,14 @@
 #include "qapi/error.h"
 #include "qemu/host-utils.h"
 #include "qemu/units.h"
+#include "acts.h"
 #include "choice.h"
 #include "guest.h"
 #include "judge.h"
 #include "oracle.h"
 #include "report.h"
-#include "trial.h"
-
-#define STATE(name) (1u << OPUS_RAID_MEMBER_STATE_##name)
-
-typedef struct Trial {
-    const TrialSpec *spec;
-    TrialCounts *counts;
-    Oracle *oracle;
-    uint64_t offered;           /* disks that are given at assembly */
-    uint64_t trusted;           /* in sync when last seen, and well since */
-    bool crashed;               /* not closed cleanly since it was in sync */
-    bool was_crashed;           /* the same, at the start of this life */
-    bool was_pending;
-    bool planned_faults;        /* for this life */
-    bool over;                  /* refused, and rightly */
-} Trial;
+#include "subject-acts.h"
+#include "trial-parts.h"
 
 static bool keeps_bitmap(OpusRaidConsistencyPolicy policy)
 {
@@ -62,6 +49,7 @@ void trial_choose(TrialSpec *spec, OpusRaidLevel level,
         .subject = {
             .level = level, .nr_slots = slots, .policy = policy,
             .chunk_bytes = chunk, .member_bytes = chunk * chunks,
+            .room_bytes = choice(2) ? 4 * chunk : 0,
             .bitmap_chunk_bytes = chunk * (1 + choice(2)),
         },
         .bus = {
@@ -70,6 +58,7 @@ void trial_choose(TrialSpec *spec, OpusRaidLevel level,
             .zeroes = choice(2),
         },
         .lives = 2 + choice(5), .faults = choice(3), .spares = choice(3),
+        .acts = choice(2) ? 1 + choice(4) : 0,
     };
     spec->bus.disk_bytes = subject_disk_bytes(&spec->subject);
 }
@@ -78,12 +67,13 @@ char *trial_describe(const TrialSpec *spec)
 {
     return g_strdup_printf(
         "%s, %u members, policy %s, chunk %u, %" PRIu64 " bytes each, atom %u%s"
-        "%s%s%s", OpusRaidLevel_str(spec->subject.level),
+        "%s%s%s%s", OpusRaidLevel_str(spec->subject.level),
         spec->subject.nr_slots,
         OpusRaidConsistencyPolicy_str(spec->subject.policy),
         spec->subject.chunk_bytes, spec->subject.member_bytes, spec->bus.atom,
         spec->bus.fua ? ", FUA" : "", spec->bus.zeroes ? ", zeroes" : "",
-        spec->faults ? ", faults" : "", spec->spares ? ", spares" : "");
+        spec->faults ? ", faults" : "", spec->spares ? ", spares" : "",
+        spec->acts ? ", acts" : "");
 }
 
 static void on_cut(void *opaque)
@@ -102,19 +92,23 @@ static void power_on(Trial *t, uint64_t cut_at)
 }
 
 /* Is the array one that is refused when it is dirty and degraded? */
-static bool needs_resync_first(const Trial *t)
+bool trial_needs_resync_first(const Trial *t)
 {
-    return !subject_heals_degraded(&t->spec->subject);
+    SubjectSpec other = t->subject;
+
+    other.policy = t->other_policy;
+    return !subject_heals_degraded(&t->subject) ||
+           !subject_heals_degraded(&other);
 }
 
 /* Does redundancy await a resync? A degraded array does not tell. */
-static bool is_pending(const Trial *t)
+bool trial_is_pending(const Trial *t)
 {
     OpusRaidArrayState state = subject_state();
 
     return state == OPUS_RAID_ARRAY_STATE_RESYNC_PENDING ||
            (state == OPUS_RAID_ARRAY_STATE_DEGRADED && t->was_crashed &&
-            !needs_resync_first(t));
+            !trial_needs_resync_first(t));
 }
 
 /* May a request fail because of what the array had to go through? */
@@ -122,7 +116,7 @@ static bool may_fail(void *opaque)
 {
     Trial *t = opaque;
 
-    return t->was_pending && needs_resync_first(t) && t->planned_faults;
+    return t->was_pending && trial_needs_resync_first(t) && t->planned_faults;
 }
 
 /* Has it lost more than it can bear? Nobody took that from it but us. */
@@ -139,11 +133,11 @@ static bool has_failed(Trial *t)
 
 static bool lacks_members(const Trial *t)
 {
-    return ctpop64(t->trusted) < t->spec->subject.nr_slots;
+    return ctpop64(t->trusted) < t->subject.nr_slots;
 }
 
 /* Read all. */
-static void check_content(Trial *t, bool settle)
+void trial_check_content(Trial *t, bool settle)
 {
     if (!judge_content(t->oracle, settle) && !bus_is_cut() && !may_fail(t)) {
         report_broken("the array can't be read");
@@ -156,19 +150,30 @@ static void check_content(Trial *t, bool settle)
  */
 static bool content_is_settled(const Trial *t, bool pending)
 {
-    OpusRaidLevel level = t->spec->subject.level;
+    OpusRaidLevel level = t->subject.level;
 
+    /* A journal is yet to be replayed: what is old may become new. */
+    if (subject_is_read_only() &&
+        t->subject.policy == OPUS_RAID_CONSISTENCY_POLICY_JOURNAL) {
+        return false;
+    }
     return !pending || level == OPUS_RAID_LEVEL_RAID5 ||
            level == OPUS_RAID_LEVEL_RAID6;
 }
 
 /* Open the array; false when that is over, for now or for good. */
-static bool open_array(Trial *t)
+static bool open_array(Trial *t, SubjectHow how)
 {
     Error *err = NULL;
     const char *text;
 
-    if (subject_open(t->offered, SUBJECT_WRITABLE, &err)) {
+    if (subject_open(t->offered, how, &err)) {
+        if (subject_bytes() < oracle_bytes(t->oracle)) {
+            report_broken("the array has shrunk");
+        }
+        oracle_grow(t->oracle, subject_bytes());
+        t->subject.policy = subject_policy();
+        t->other_policy = t->subject.policy;
         return true;
     }
     text = error_get_pretty(err);
@@ -177,9 +182,15 @@ static bool open_array(Trial *t)
         error_free(err);
         return false;
     }
-    if (!strstr(text, "DIRTY_DEGRADED") || !needs_resync_first(t) ||
-        !t->crashed || ctpop64(t->offered & t->trusted) >=
-                       t->spec->subject.nr_slots) {
+    if (how == SUBJECT_READ_ONLY && t->crashed &&
+        strstr(text, "DIRTY_DEGRADED")) {
+        /* A log can't be replayed: only whoever may write can have the data. */
+        error_free(err);
+        return open_array(t, SUBJECT_WRITABLE);
+    }
+    if (!strstr(text, "DIRTY_DEGRADED") || !trial_needs_resync_first(t) ||
+        !t->crashed || ctpop64(t->offered & t->trusted & ~t->shaky) >=
+                       t->subject.nr_slots) {
         report_broken("the array is refused: %s", text);
     }
     error_free(err);
@@ -195,7 +206,8 @@ static bool open_array(Trial *t)
 static void look_at_members(Trial *t)
 {
     uint64_t in_sync = subject_disks(STATE(IN_SYNC));
-    uint64_t lost = t->trusted & t->offered & ~in_sync & ~bus_failed_disks();
+    uint64_t lost = t->trusted & t->offered & ~in_sync & ~t->leaving &
+                    ~t->shaky & ~bus_failed_disks();
 
     if (bus_is_cut()) {
         t->trusted &= ~bus_failed_disks();
@@ -206,6 +218,7 @@ static void look_at_members(Trial *t)
                       "happened to them", lost);
     }
     t->counts->rebuilds += ctpop64(in_sync & ~t->trusted);
+    t->leaving &= in_sync;
     t->trusted = in_sync & ~bus_failed_disks();
     report_note("# %s; in sync: 0x%" PRIx64 ", failed: 0x%" PRIx64 "\n",
                 OpusRaidArrayState_str(subject_state()), in_sync,
@@ -213,12 +226,12 @@ static void look_at_members(Trial *t)
 }
 
 /* A disk that the array may lose now; false when there is none. */
-static bool choose_victim(const Trial *t, unsigned *disk)
+bool trial_choose_victim(const Trial *t, unsigned *disk)
 {
     uint64_t in_sync = subject_disks(STATE(IN_SYNC));
-    unsigned missing = t->spec->subject.nr_slots - ctpop64(in_sync);
+    unsigned missing = t->subject.nr_slots - ctpop64(in_sync);
 
-    if (missing >= subject_tolerates(&t->spec->subject)) {
+    if (missing >= subject_tolerates(&t->subject)) {
         return false;
     }
     do {
@@ -236,10 +249,17 @@ static void plan_faults(Trial *t, bool drips)
     bool sweep = drips && choice(4);
     unsigned disk;
 
-    if (t->spec->faults && choice(2) && choose_victim(t, &disk)) {
+    if (t->spec->faults && choice(2) && !t->bad && !t->planned_faults &&
+        trial_choose_victim(t, &disk)) {
+        BusFaultKind kind = sweep ? BUS_FAULT_FLUSH : choice(BUS_FAULT__MAX);
+
         bus_plan_fault(bus_events() + 1 + choice(sweep ? 600 :
                                                  choice(2) ? 20 : 200), disk,
-                       sweep ? BUS_FAULT_FLUSH : choice(BUS_FAULT__MAX));
+                       kind);
+        if (t->spec->acts && kind == BUS_FAULT_READ) {
+            /* It may be the superblock that can't be read at a reopen. */
+            t->shaky |= 1ull << disk;
+        }
         t->counts->faults++;
         t->planned_faults = true;
     }
@@ -253,7 +273,7 @@ static void add_spare(Trial *t)
     Error *err = NULL;
 
     if (subject_state() != OPUS_RAID_ARRAY_STATE_DEGRADED ||
-        ctpop64(in_use) >= t->spec->subject.nr_slots) {
+        ctpop64(in_use) >= t->subject.nr_slots) {
         return;
     }
     for (unsigned disk = 0; disk < t->spec->bus.nr_disks; disk++) {
@@ -261,6 +281,8 @@ static void add_spare(Trial *t)
             continue;
         }
         bus_replace(disk);
+        t->removed &= ~(1ull << disk);
+        t->trusted &= ~(1ull << disk);
         if (subject_add(disk, &err)) {
             t->offered |= 1ull << disk;
         } else if (!bus_is_cut() && !may_fail(t) && !bus_failed_disks()) {
@@ -271,26 +293,38 @@ static void add_spare(Trial *t)
     }
 }
 
-static void wait_for_jobs(void)
+void trial_wait_for_jobs(void)
 {
     while (subject_is_busy()) {
         aio_poll(qemu_get_aio_context(), true);
     }
 }
 
-/* The middle of a life. Ends without a request in flight. */
-static void live(Trial *t)
+/* What a check has found on an array whose redundancy was right. */
+static void look_at_mismatches(Trial *t)
 {
-    bool rebuilds = t->spec->spares && choice(2);
+    if (t->checks && !bus_is_cut() && !may_fail(t) && subject_mismatches()) {
+        report_broken("%" PRIu64 " sectors do not fit together",
+                      subject_mismatches());
+    }
+    t->checks = false;
+}
+
+/* Requests, faults, and what operators do. Ends without one in flight. */
+static void load(Trial *t)
+{
+    bool rebuilds = t->spec->spares && choice(2) && !t->bad;
+    unsigned acts = t->spec->acts ? choice(1 + t->spec->acts) : 0;
+    unsigned next_act = choice(20);
     GuestSpec guest = {
         .workers = 1 + choice(4), .requests = choice(40),
         .writes = choice(5), .scribbles = choice(2),
-        .drips = keeps_bitmap(t->spec->subject.policy) && choice_once_in(3)
+        .drips = keeps_bitmap(t->subject.policy) && choice_once_in(3)
                  ? 80 + choice(120) : 0,
         .align = t->spec->bus.atom, .may_fail = may_fail, .opaque = t,
     };
 
-    if (needs_resync_first(t) && rebuilds && choice(2)) {
+    if (trial_needs_resync_first(t) && rebuilds && choice(2)) {
         /* Else a cut would leave it dirty and degraded, so it would end. */
         guest.writes = false;
     }
@@ -304,16 +338,44 @@ static void live(Trial *t)
             add_spare(t);
             rebuilds = false;
         }
+        if (acts && guest_requests() >= next_act) {
+            acts_beside(t);
+            acts--;
+            next_act = guest_requests() + choice(20);
+        }
         aio_poll(qemu_get_aio_context(), true);
     }
     if (rebuilds && !bus_is_cut()) {
         add_spare(t);
     }
+    for (; acts; acts--) {
+        acts_beside(t);
+    }
+}
+
+/* The middle of a life. */
+static void live(Trial *t)
+{
+    load(t);
     if (subject_is_busy()) {
-        wait_for_jobs();
+        trial_wait_for_jobs();
         if (choice(2)) {
             bus_cut();          /* just when it is done */
         }
+    }
+    look_at_mismatches(t);
+    if (t->spec->acts && choice(2) && !bus_is_cut() && !guest_saw_errors()) {
+        look_at_members(t);
+        acts_between(t);
+        if (!bus_is_cut() && !t->stuck && choice(2)) {
+            load(t);
+            trial_wait_for_jobs();
+            look_at_mismatches(t);
+        }
+    }
+    if (t->stuck) {
+        bus_cut();
+        t->stuck = false;
     }
 }
 
@@ -335,6 +397,7 @@ static void cut_recovery(Trial *t)
 static void one_life(Trial *t)
 {
     bool ends_well = choice_once_in(3);
+    bool read_only = t->spec->acts && choice_once_in(4);
     uint64_t out;
     bool pending;
     bool failed;
@@ -344,33 +407,44 @@ static void one_life(Trial *t)
     }
     t->planned_faults = false;
     power_on(t, ends_well ? 0 : 1 + choice(choice(2) ? 60 : 1500));
-    if (!open_array(t)) {
+    if (!open_array(t, read_only ? SUBJECT_READ_ONLY : SUBJECT_WRITABLE)) {
         bus_cut();
         return;
     }
     look_at_members(t);
+    t->shaky = 0;
     t->was_crashed = t->crashed;
-    t->was_pending = is_pending(t);
+    t->was_pending = trial_is_pending(t);
     if (t->was_crashed && lacks_members(t) &&
-        subject_may_mix(&t->spec->subject)) {
+        subject_may_mix(&t->subject)) {
         oracle_let_mix(t->oracle, subject_block_bytes());
     }
-    check_content(t, content_is_settled(t, t->was_pending));
+    trial_check_content(t, content_is_settled(t, t->was_pending));
     if (!bus_is_cut() && t->was_pending && choice_once_in(4)) {
-        wait_for_jobs();
+        trial_wait_for_jobs();
         bus_cut();              /* just when it is resynced */
     }
     oracle_let_mix(t->oracle, 0);
+    if (!bus_is_cut() && subject_is_read_only()) {
+        acts_make_writable(t);
+        if (t->stuck) {
+            bus_cut();
+        }
+        t->stuck = false;
+    }
     if (!bus_is_cut()) {
         live(t);
     }
     look_at_members(t);
-    pending = is_pending(t);
+    pending = trial_is_pending(t);
     failed = has_failed(t);
     if (!bus_is_cut() && !guest_saw_errors()) {
-        check_content(t, false);
+        trial_check_content(t, false);
     }
     out = subject_disks(STATE(STALE) | STATE(FAULTY));
+    if (!bus_is_cut() && !subject_bad_bytes()) {
+        t->bad = 0;
+    }
     subject_close();
     t->trusted &= ~bus_failed_disks();
     if (bus_is_cut() || guest_saw_errors() || failed) {
@@ -380,20 +454,25 @@ static void one_life(Trial *t)
     /* What is out stays there for a while, and is then taken away. */
     if (choice(2)) {
         t->offered &= ~out;
+        t->removed |= out;
     }
     /* All is durable once it is closed. */
     oracle_flush_end(t->oracle, oracle_flush_begin(t->oracle));
     bus_cut();
     t->crashed = pending;
-    if (!t->crashed) {
-        t->counts->opens += judge_redundancy(&t->spec->subject, t->oracle,
+    if (!t->crashed && !t->bad) {
+        t->counts->opens += judge_redundancy(&t->subject, t->oracle,
                                              t->trusted);
+        if (t->spec->acts && choice_once_in(4)) {
+            acts_plant_bad(t);
+        }
     }
 }
 
 void trial_run(const TrialSpec *spec, TrialCounts *counts)
 {
-    Trial t = { .spec = spec, .counts = counts };
+    Trial t = { .spec = spec, .subject = spec->subject, .counts = counts,
+                .other_policy = spec->subject.policy };
     Error *err = NULL;
 
     bus_open(&spec->bus);

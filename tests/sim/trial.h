@@ -15,6 +15,7 @@ typedef struct TrialSpec {
     unsigned lives;             /* power-ons, at most */
     bool faults;                /* disks may fail */
     bool spares;                /* and are replaced */
+    unsigned acts;              /* in a life, at most: see acts.h */
     bool lie;                   /* see bus_let_lie() */
 } TrialSpec;
 
