@@ -29,6 +29,7 @@
 #include "array.h"
 #include "array-parts.h"
 #include "bitmap.h"
+#include "length.h"
 #include "life.h"
 #include "member.h"
 #include "metadata.h"
@@ -313,8 +314,12 @@ int coroutine_fn GRAPH_RDLOCK opus_array_write_begin(OpusRaid *s)
 
     qatomic_inc(&s->active_writes);
     if (unlikely(!opus_life_is_dirty(s))) {
+        /* Before a write makes a file that was cut as long as it was. */
+        ret = opus_array_check_lengths(s);
         qemu_co_mutex_lock(&s->meta_lock);
-        ret = mark_dirty_locked(s);
+        if (ret == 0) {
+            ret = mark_dirty_locked(s);
+        }
         qemu_co_mutex_unlock(&s->meta_lock);
         if (ret < 0) {
             opus_array_write_end(s);

@@ -13,6 +13,7 @@
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
 #include "job.h"
+#include "length.h"
 
 OpusJob *opus_job_create(OpusRaid *s, const BlockJobDriver *driver,
                          const char *id, uint64_t speed, Error **errp)
@@ -52,7 +53,10 @@ int coroutine_fn opus_job_run(OpusJob *job, OpusJobStep *step,
 
     job_progress_set_remaining(&job->common.job, total);
     job_progress_update(&job->common.job, shown);
-    do {
+    WITH_GRAPH_RDLOCK_GUARD() {
+        ret = opus_array_check_lengths(job->s);
+    }
+    while (ret == 0) {
         uint64_t now;
 
         opus_pace_wait(&job->pace, bytes);
@@ -65,7 +69,10 @@ int coroutine_fn opus_job_run(OpusJob *job, OpusJobStep *step,
         now = MIN(qatomic_read(done), total);
         job_progress_update(&job->common.job, MAX(now, shown) - shown);
         shown = MAX(now, shown);
-    } while (ret == 0 && bytes);
+        if (!bytes) {
+            break;
+        }
+    }
     return ret;
 }
 

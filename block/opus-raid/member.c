@@ -62,7 +62,10 @@ opus_member_preadv(OpusMember *m, int64_t off, int64_t bytes,
 {
     int ret;
 
-    if (unlikely(m->detour)) {
+    if (unlikely(off + bytes > m->child->bs->total_sectors *
+                               BDRV_SECTOR_SIZE)) {
+        ret = -EIO;             /* the block layer would make zeroes of it */
+    } else if (unlikely(m->detour)) {
         ret = member_detour(m, (OpusChildCall) {
             .kind = OPUS_CALL_READ, .off = off, .bytes = bytes,
             .qiov = qiov, .qiov_offset = qiov_offset, .flags = flags,

@@ -11,6 +11,7 @@
 #include "qemu/lockable.h"
 #include <linux/raid/md_p.h>
 #include "array.h"
+#include "length.h"
 #include "read-error.h"
 
 bool opus_member_is_write_mostly(const OpusMember *m)
@@ -62,6 +63,9 @@ opus_array_read_failed(OpusRaid *s, unsigned slot, int err)
 
     if (is_gone(err)) {
         reason = "read";
+    } else if (opus_member_is_short(m)) {
+        /* To write back what is missing would make a hole of the rest. */
+        reason = OPUS_SHORTER;
     } else if (raid_has_mirrors(&s->geom) && opus_member_is_failfast(m)) {
         /* As md has it, for mirrors only. */
         reason = "read (failfast)";

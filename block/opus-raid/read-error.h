@@ -14,8 +14,9 @@ bool opus_array_can_lose(OpusRaid *s, unsigned slot);
  * opus_array_read_failed: a read failed on a member; may it stay in use?
  *
  * Fails the member when it is past its limit of errors, or at once when @err
- * tells that it is gone, or when it is to fail fast. A member that the array
- * can't do without is kept. Returns 0, or -EIO when the array has failed.
+ * tells that it is gone, when it became shorter, or when it is to fail fast.
+ * A member that the array can't do without is kept. Returns 0, or -EIO when the
+ * array has failed.
  */
 int coroutine_fn GRAPH_RDLOCK
 opus_array_read_failed(OpusRaid *s, unsigned slot, int err);
