@@ -120,6 +120,10 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
     case RAID_REFUSE_MISMATCH:
         return g_strdup_printf("describes the array differently than "
                                "member '%s'", name_of(s, a->other));
+    case RAID_REFUSE_BITMAP:
+        return g_strdup_printf("has a write-intent bitmap of a kind that is "
+                               "not known here: %s",
+                               md_bitmap_error_text(a->bitmap_error));
     case RAID_REFUSE_BAD_BLOCKS:
         return g_strdup("has a bad-block log that can't be understood");
     case RAID_REFUSE_REPLACEMENT:
@@ -185,6 +189,9 @@ static const char *refusal_hint(RaidRefusal refusal)
                "members that ran with it.\n";
     case RAID_REFUSE_RESHAPE:
         return "Let md finish it: assemble the array with mdadm.\n";
+    case RAID_REFUSE_BITMAP:
+        return "Open the complete array read-only; or let md take the bitmap "
+               "away: 'mdadm --grow --bitmap=none'.\n";
     case RAID_REFUSE_JOURNAL:
     case RAID_REFUSE_BAD_BLOCKS:
     case RAID_REFUSE_REPLACEMENT:
@@ -408,7 +415,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     s->forced = plan->forced;
     s->events = a->events;
     s->resync_offset = a->resync_offset;
-    if (plan->what == RAID_RECOVERY_RESYNC &&
+    if (plan->state == RAID_ARRAY_RESYNC_PENDING &&
         a->resync_offset == MD_RESYNC_DONE) {
         s->resync_offset = plan->resync_start;
     }

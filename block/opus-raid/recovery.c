@@ -22,11 +22,15 @@
 /* The bitmaps of all members, read one after the other. */
 typedef struct Bitmaps {
     OpusRaid *s;
-    const RaidAssembly *a;
+    RaidAssembly *a;
+    bool read_only;
     uint64_t sync_sectors;
     MdBitmapSuper super;        /* the one to go on with */
     bool have_super;
     RaidMask good_slots;        /* whose bitmaps are merged */
+    RaidMask foreign_slots;     /* whose bitmaps are of another kind */
+    MdBitmapError foreign;      /* of the lowest of those */
+    bool lockless;
     void *merged;
     bool differ;                /* or one of them is missing */
 } Bitmaps;
@@ -95,6 +99,43 @@ merge_bits(Bitmaps *r, OpusMember *m)
     return true;
 }
 
+static void note_foreign(Bitmaps *r, unsigned slot, MdBitmapError err)
+{
+    if (!md_bitmap_is_foreign(err)) {
+        return;
+    }
+    if (!r->foreign_slots) {
+        r->foreign = err;
+    }
+    r->foreign_slots |= RAID_BIT(slot);
+    r->lockless |= err == MD_BITMAP_LOCKLESS;
+}
+
+/*
+ * One that is being rebuilt has no say, but its bitmap is written at the end.
+ * False when it must not be.
+ */
+static bool coroutine_fn GRAPH_RDLOCK check_target_bitmap(Bitmaps *r)
+{
+    for (unsigned i = 0; i < r->s->nr_members; i++) {
+        OpusMember *m = &r->s->members[i];
+        MdBitmapSuper super;
+        MdBitmapError err;
+
+        if (r->a->verdicts[i] != RAID_MEMBER_REBUILDING ||
+            raid_intent_of(m->super.feature_map) != RAID_INTENT_BITMAP) {
+            continue;
+        }
+        err = read_super(r, m, &super);
+        if (md_bitmap_is_foreign(err)) {
+            r->a->member = i;
+            r->a->bitmap_error = err;
+            return false;
+        }
+    }
+    return true;
+}
+
 /*
  * A bitmap that is not current still tells which chunk size was chosen. Those
  * that are current agree, or somebody has tampered with one.
@@ -125,10 +166,33 @@ static void coroutine_fn GRAPH_RDLOCK read_bitmap(Bitmaps *r, unsigned slot)
         return;
     }
     r->differ = true;
+    note_foreign(r, slot, err);
+    if (md_bitmap_is_foreign(err) && !r->read_only) {
+        return;                 /* an error will say so */
+    }
     warn_report("opus-raid node '%s': the bitmap of member '%s' is not used: "
                 "%s", bdrv_get_node_name(r->s->bs), opus_member_name(m),
                 err == MD_BITMAP_OK ? "it can't be read"
                                     : md_bitmap_error_text(err));
+}
+
+/* False: there is a refusal in @r->a. */
+static bool coroutine_fn GRAPH_RDLOCK read_bitmaps(Bitmaps *r,
+                                                   RaidFindings *found)
+{
+    for (unsigned slot = 0; slot < r->a->geom.nr_slots; slot++) {
+        if (r->a->slots[slot] >= 0) {
+            read_bitmap(r, slot);
+        }
+    }
+    found->bitmaps = r->good_slots;
+    found->foreign_bitmaps = r->foreign_slots;
+    found->lockless = r->lockless;
+    if (!r->read_only && !r->foreign_slots && !check_target_bitmap(r)) {
+        r->a->refusal = RAID_REFUSE_BITMAP;
+        return false;
+    }
+    return true;
 }
 
 /* Where no member tells, the smallest chunk that mdadm would take and fits. */
@@ -298,7 +362,7 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
         .read_only = read_only,
     };
     Bitmaps r = {
-        .s = s, .a = a,
+        .s = s, .a = a, .read_only = read_only,
         .sync_sectors = md_bitmap_sync_sectors(&a->geom),
     };
     int ret = 0;
@@ -310,12 +374,10 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
         return -EINVAL;
     }
     if (found.intent == RAID_INTENT_BITMAP && r.sync_sectors) {
-        for (unsigned slot = 0; slot < a->geom.nr_slots; slot++) {
-            if (a->slots[slot] >= 0) {
-                read_bitmap(&r, slot);
-            }
+        if (!read_bitmaps(&r, &found)) {
+            qemu_vfree(r.merged);
+            return -EINVAL;
         }
-        found.bitmaps = r.good_slots;
     }
     if (found.intent == RAID_INTENT_PPL) {
         *ppl = read_logs(s, a, &found);
@@ -330,6 +392,10 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
     if (!raid_recover(a, &found, plan)) {
         a->refusal = plan->refusal;
         a->slot = plan->slot;
+        if (a->refusal == RAID_REFUSE_BITMAP) {
+            a->member = a->slots[a->slot];
+            a->bitmap_error = r.foreign;
+        }
         ret = -EINVAL;
     } else {
         a->refusal = RAID_REFUSE_NONE;

@@ -71,7 +71,8 @@ static void test_refusals(void)
     g_assert_cmpint(decode_with(0, 'x'), ==, MD_BITMAP_NONE);
     g_assert_cmpint(decode_with(4, 3), ==, MD_BITMAP_BAD_VERSION);
     g_assert_cmpint(decode_with(4, 5), ==, MD_BITMAP_CLUSTERED);
-    g_assert_cmpint(decode_with(4, 6), ==, MD_BITMAP_BAD_VERSION);
+    g_assert_cmpint(decode_with(4, 6), ==, MD_BITMAP_LOCKLESS);
+    g_assert_cmpint(decode_with(4, 7), ==, MD_BITMAP_BAD_VERSION);
     g_assert_cmpint(decode_with(53, 1), ==, MD_BITMAP_BAD_CHUNK);
     g_assert_cmpint(decode_with(54, 0), ==, MD_BITMAP_BAD_CHUNK);
     g_assert_cmpint(decode_with(56, 0), ==, MD_BITMAP_BAD_SLEEP);
@@ -84,6 +85,25 @@ static void test_refusals(void)
     for (unsigned at = 68; at < MD_BITMAP_SUPER_BYTES; at++) {
         g_assert_cmpint(decode_with(at, 1), ==, MD_BITMAP_UNKNOWN_FIELD);
     }
+}
+
+/* Those that say something that can't be written back. */
+static void test_foreign(void)
+{
+    unsigned n = 0;
+
+    for (unsigned err = 0; err <= MD_BITMAP__MAX; err++) {
+        n += md_bitmap_is_foreign(err);
+    }
+    g_assert_cmpuint(n, ==, 4);
+    g_assert_true(md_bitmap_is_foreign(decode_with(4, 3)));
+    g_assert_true(md_bitmap_is_foreign(decode_with(4, 5)));
+    g_assert_true(md_bitmap_is_foreign(decode_with(4, 6)));
+    g_assert_true(md_bitmap_is_foreign(decode_with(4, 7)));
+    g_assert_true(md_bitmap_is_foreign(decode_with(68, 1)));
+    g_assert_true(md_bitmap_is_foreign(decode_with(48, 8)));
+    g_assert_false(md_bitmap_is_foreign(decode_with(0, 'x')));
+    g_assert_false(md_bitmap_is_foreign(decode_with(53, 1)));
 }
 
 static void test_error_texts(void)
@@ -475,6 +495,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/raid/md-bitmap/round-trip", test_round_trip);
     g_test_add_func("/raid/md-bitmap/refusals", test_refusals);
+    g_test_add_func("/raid/md-bitmap/foreign", test_foreign);
     g_test_add_func("/raid/md-bitmap/error-texts", test_error_texts);
     g_test_add_func("/raid/md-bitmap/judge", test_judge);
     g_test_add_func("/raid/md-bitmap/sizes", test_sizes);

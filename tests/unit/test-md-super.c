@@ -212,8 +212,9 @@ static void test_bad_header(void)
         fix_checksum(image);
         g_assert_cmpint(md_super_decode(image, sizeof(image), 2, DEVICE_BYTES,
                                         out), ==, cases[i].err);
-        g_assert_cmpuint(out->error_at, ==,
-                         cases[i].err == MD_SUPER_OK ? 0 : cases[i].at);
+        if (cases[i].err != MD_SUPER_OK) {
+            g_assert_cmpuint(out->error_at, ==, cases[i].at);
+        }
     }
     make(sb, 2);
     md_super_encode(sb, image);

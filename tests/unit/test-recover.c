@@ -106,6 +106,40 @@ static void test_clean_without_bitmap(void)
     g_free(c);
 }
 
+/* Clean, they say; but a lockless bitmap knows of parity that is not there. */
+static void test_foreign_bitmap(void)
+{
+    static const RaidLevel levels[] = { RAID_LEVEL_1, RAID_LEVEL_5 };
+
+    for (unsigned i = 0; i < 2 * 2 * 2; i++) {
+        bool lockless = i & 1;
+        bool degraded = i & 2;
+        Case *c = make(levels[i / 4], degraded, MD_RESYNC_DONE);
+        bool lacks_parity = lockless && degraded && i / 4;
+
+        c->found.intent = RAID_INTENT_BITMAP;
+        c->found.foreign_bitmaps = 12;
+        c->found.bitmaps = 2;
+        c->found.lockless = lockless;
+        c->found.policy = RAID_POLICY_FORCE;
+        g_assert_false(recover(c));
+        g_assert_cmpint(c->plan.refusal, ==, RAID_REFUSE_BITMAP);
+        g_assert_cmpint(c->plan.slot, ==, 2);
+
+        c->found.read_only = true;
+        g_assert_true(recover(c));
+        g_assert_cmpint(c->plan.forced, ==, lacks_parity);
+        c->found.policy = RAID_POLICY_DEGRADED;
+        g_assert_cmpint(recover(c), ==, !lacks_parity);
+        c->found.bitmaps = 0;
+        g_assert_cmpint(recover(c), ==, !lacks_parity);
+        if (!degraded) {
+            g_assert_cmpint(c->plan.state, ==, RAID_ARRAY_RESYNC_PENDING);
+        }
+        g_free(c);
+    }
+}
+
 static void test_dirty(void)
 {
     Case *c = make(RAID_LEVEL_5, 0, 4096);
@@ -369,8 +403,12 @@ static void check_rules(const Case *c, bool ok)
     const RaidRecoverPlan *plan = &c->plan;
     RaidMask present = ALL & ~assembly->missing_slots;
     bool dirty = assembly->resync_offset != MD_RESYNC_DONE;
-    bool hole = dirty && assembly->missing_slots &&
-                is_parity(assembly->geom.level);
+    bool degraded_parity = assembly->missing_slots &&
+                           is_parity(assembly->geom.level);
+    bool hole = dirty && degraded_parity;
+    bool no_parity = degraded_parity && found->lockless;
+    bool foreign = found->foreign_bitmaps &&
+                   assembly->geom.level != RAID_LEVEL_0;
 
     g_assert_cmpint(ok, ==, plan->what != RAID_RECOVERY_REFUSE);
     g_assert_cmpint(ok, ==, plan->refusal == RAID_REFUSE_NONE);
@@ -392,12 +430,26 @@ static void check_rules(const Case *c, bool ok)
         assembly->geom.nr_parity) {
         g_assert_true(plan->forced);
     }
-    if (plan->forced) {
-        g_assert_true(hole && found->policy == RAID_POLICY_FORCE);
+    if (no_parity && ok) {
+        g_assert_true(plan->forced);
     }
-    /* Only the hole is refused, and force is never. */
+    if (plan->forced) {
+        g_assert_true((hole || no_parity) &&
+                      found->policy == RAID_POLICY_FORCE);
+    }
+    /* Of a bitmap that is not known nothing is overwritten, come what may. */
+    if (foreign && !found->read_only) {
+        g_assert_cmpint(plan->refusal, ==, RAID_REFUSE_BITMAP);
+        g_assert_cmpint(plan->slot, ==,
+                        raid_mask_lowest(found->foreign_bitmaps));
+        return;
+    }
+    /* But for that, only the hole is refused, and force is never. */
     if (!ok) {
-        g_assert_true(hole && found->policy != RAID_POLICY_FORCE);
+        g_assert_true((hole || no_parity) &&
+                      found->policy != RAID_POLICY_FORCE);
+        g_assert_cmpint(plan->refusal, ==, no_parity ? RAID_REFUSE_BITMAP :
+                        RAID_REFUSE_DIRTY_DEGRADED);
     }
     /* Nothing is written to what is read-only, and nothing else is. */
     if (ok) {
@@ -443,7 +495,7 @@ static void test_rules(void)
     unsigned nr = 0;
 
     for (RaidLevel level = 0; level < RAID_LEVEL__MAX; level++) {
-        for (unsigned i = 0; i < 2 * 3 * 4 * 2 * 2; i++) {
+        for (unsigned i = 0; i < 2 * 3 * 4 * 2 * 2 * 3; i++) {
             Case *c = make(level, i % 2 && level != RAID_LEVEL_0,
                            offsets[i / 2 % 3]);
 
@@ -451,11 +503,15 @@ static void test_rules(void)
             c->found.policy = i / 24 % 2 ? RAID_POLICY_FORCE
                                          : RAID_POLICY_DEGRADED;
             c->found.read_only = i / 48 % 2;
+            if (c->found.intent == RAID_INTENT_BITMAP) {
+                c->found.foreign_bitmaps = i / 96 ? 6 : 0;
+                c->found.lockless = i / 96 == 2;
+            }
             try_findings(c, &nr);
             g_free(c);
         }
     }
-    g_assert_cmpuint(nr, ==, RAID_LEVEL__MAX * 96 * 625);
+    g_assert_cmpuint(nr, ==, RAID_LEVEL__MAX * 288 * 625);
 }
 
 /*
@@ -529,6 +585,7 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/recover/clean", test_clean);
     g_test_add_func("/raid/recover/clean-without-bitmap",
                     test_clean_without_bitmap);
+    g_test_add_func("/raid/recover/foreign-bitmap", test_foreign_bitmap);
     g_test_add_func("/raid/recover/dirty", test_dirty);
     g_test_add_func("/raid/recover/dirty-degraded", test_dirty_degraded);
     g_test_add_func("/raid/recover/dirty-mirrors", test_dirty_mirrors);

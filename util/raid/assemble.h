@@ -52,7 +52,8 @@ typedef enum RaidRefusal {
     RAID_REFUSE_MISMATCH,           /* same array, other level, chunk, ... */
     RAID_REFUSE_RESHAPE,            /* reshape in progress */
     RAID_REFUSE_JOURNAL,            /* array with a journal device */
-    RAID_REFUSE_BITMAP,             /* to be written, and it keeps a bitmap */
+    /* To be written, and it keeps a bitmap; or one that nobody knows here */
+    RAID_REFUSE_BITMAP,
     RAID_REFUSE_PPL,                /* to be written, and it keeps a PPL */
     RAID_REFUSE_BAD_BLOCKS,         /* member's bad-block log is nonsense */
     RAID_REFUSE_REPLACEMENT,        /* member is replacing another */
@@ -74,6 +75,7 @@ typedef struct RaidAssembly {
     MdSuperError super_error;
     unsigned super_error_at;
     RaidGeometryError geometry_error;
+    int bitmap_error;               /* MdBitmapError; not set by assemble.c */
     uint64_t member_events;
     uint64_t array_events;
 

@@ -26,6 +26,7 @@
 #define BITMAP_MAGIC        0x6d746962      /* "bitm" */
 #define BITMAP_VERSION      4               /* bits in little-endian order */
 #define VERSION_CLUSTERED   5
+#define VERSION_LOCKLESS    6               /* a byte for each chunk */
 
 #define AT_MAGIC            0
 #define AT_VERSION          4
@@ -62,6 +63,7 @@ const char *md_bitmap_error_text(MdBitmapError err)
         [MD_BITMAP_OK] = "bitmap is valid",
         [MD_BITMAP_NONE] = "no bitmap",
         [MD_BITMAP_BAD_VERSION] = "bitmap version is not supported",
+        [MD_BITMAP_LOCKLESS] = "bitmap is a lockless one",
         [MD_BITMAP_CLUSTERED] = "bitmap is that of a cluster",
         [MD_BITMAP_BAD_CHUNK] = "bitmap's chunk size is nonsensical",
         [MD_BITMAP_BAD_SLEEP] = "bitmap's sleep time is out of range",
@@ -78,6 +80,12 @@ const char *md_bitmap_error_text(MdBitmapError err)
         return "unknown bitmap error";
     }
     return texts[err];
+}
+
+bool md_bitmap_is_foreign(MdBitmapError err)
+{
+    return err == MD_BITMAP_BAD_VERSION || err == MD_BITMAP_LOCKLESS ||
+           err == MD_BITMAP_CLUSTERED || err == MD_BITMAP_UNKNOWN_FIELD;
 }
 
 static MdBitmapError check_fields(const MdBitmapSuper *sb)
@@ -110,6 +118,9 @@ MdBitmapError md_bitmap_super_decode(const void *buf, MdBitmapSuper *sb)
     }
     if (version == VERSION_CLUSTERED) {
         return MD_BITMAP_CLUSTERED;
+    }
+    if (version == VERSION_LOCKLESS) {
+        return MD_BITMAP_LOCKLESS;
     }
     if (version != BITMAP_VERSION) {
         return MD_BITMAP_BAD_VERSION;

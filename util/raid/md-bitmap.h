@@ -58,6 +58,7 @@ typedef enum MdBitmapError {
     MD_BITMAP_OK,
     MD_BITMAP_NONE,                 /* no magic: none was ever written */
     MD_BITMAP_BAD_VERSION,          /* not 4: other byte order, or newer */
+    MD_BITMAP_LOCKLESS,             /* says what redundancy was never made */
     MD_BITMAP_CLUSTERED,            /* shared by several hosts */
     MD_BITMAP_BAD_CHUNK,            /* no power of two, or below a sector */
     MD_BITMAP_BAD_SLEEP,
@@ -72,6 +73,13 @@ typedef enum MdBitmapError {
 
 /* A sentence part for messages, e.g. "bitmap is out of date". Never NULL. */
 const char *md_bitmap_error_text(MdBitmapError err);
+
+/**
+ * md_bitmap_is_foreign: is it one, but of a kind that can't be kept here?
+ *
+ * It must stay as it is then: nobody here knows what else it says.
+ */
+bool md_bitmap_is_foreign(MdBitmapError err);
 
 /**
  * md_bitmap_super_decode: read and validate

@@ -120,6 +120,30 @@ static bool refuse_degraded(Recovery *r)
     return false;
 }
 
+static bool refuse_bitmap(Recovery *r)
+{
+    r->plan->what = RAID_RECOVERY_REFUSE;
+    r->plan->refusal = RAID_REFUSE_BITMAP;
+    r->plan->slot = raid_mask_lowest(r->found->foreign_bitmaps);
+    r->plan->state = RAID_ARRAY_FAILED;
+    r->plan->replay_slots = 0;
+    return false;
+}
+
+/* Would parity that was never made be taken for data? */
+static bool parity_is_missing(const Recovery *r)
+{
+    return r->found->lockless && r->assembly->missing_slots &&
+           raid_has_parity(&r->assembly->geom);
+}
+
+static bool bitmap_allows(const Recovery *r)
+{
+    return !r->found->foreign_bitmaps ||
+           (r->found->read_only &&
+            (!parity_is_missing(r) || r->found->policy == RAID_POLICY_FORCE));
+}
+
 static bool finish(Recovery *r, RaidRecovery what)
 {
     r->plan->what = r->found->read_only ? RAID_RECOVERY_READ_ONLY : what;
@@ -136,6 +160,7 @@ static bool recover_clean(Recovery *r)
     r->plan->replay_slots = 0;
     r->plan->clean_bitmap = !doubtful;
     r->plan->resync_start = 0;
+    r->plan->forced = parity_is_missing(r);
     set_state(r, !doubtful);
     return finish(r, doubtful ? RAID_RECOVERY_RESYNC : RAID_RECOVERY_NOTHING);
 }
@@ -214,6 +239,9 @@ bool raid_recover(const RaidAssembly *assembly, const RaidFindings *found,
         !raid_has_mirrors(&assembly->geom)) {
         set_state(&r, true);
         return finish(&r, RAID_RECOVERY_NOTHING);
+    }
+    if (!bitmap_allows(&r)) {
+        return refuse_bitmap(&r);
     }
     return assembly->resync_offset == MD_RESYNC_DONE ? recover_clean(&r)
                                                      : recover_dirty(&r);

@@ -34,6 +34,12 @@ typedef struct RaidFindings {
     RaidPolicy policy;
     bool read_only;             /* nothing will be written to any member */
     RaidMask bitmaps;           /* that md_bitmap_judge() calls OK */
+    RaidMask foreign_bitmaps;   /* that are, to md_bitmap_is_foreign() */
+    /*
+     * One of those is lockless: superblocks that say clean do not say that
+     * there is redundancy for what was never written.
+     */
+    bool lockless;
     RaidMask logs;              /* that are valid: scan.found, md_ppl_check() */
     RaidMask logs_used;         /* of those: md_ppl_scan_used() */
     RaidMask logs_filled;       /* of those: the newest unit has entries */
@@ -86,6 +92,10 @@ bool raid_recover_decides(RaidRefusal refusal);
  * @plan:     wholly overwritten
  *
  * Rules, in this order:
+ * - A bitmap of a kind that is not known here: to be written, it is refused as
+ *   BITMAP, under every policy. Read-only it is as if there were none; but with
+ *   a lockless one, parity says nothing of a missing member: then only FORCE
+ *   reads it.
  * - Clean: nothing to do, unless the array keeps a bitmap that no member has a
  *   current one of: whoever wrote it without the bitmap may have written
  *   anything, so all is resynced, as md does. While a member is missing there
