@@ -40,8 +40,10 @@ uint64_t vub_config_features(const VubConfig *config)
         features |= 1ull << VIRTIO_BLK_F_RO;
     }
     if (config->volatile_cache) {
-        features |= 1ull << VIRTIO_BLK_F_FLUSH |
-                    1ull << VIRTIO_BLK_F_CONFIG_WCE;
+        features |= 1ull << VIRTIO_BLK_F_FLUSH;
+    }
+    if (config->volatile_cache && config->config_wce) {
+        features |= 1ull << VIRTIO_BLK_F_CONFIG_WCE;
     }
     return features;
 }

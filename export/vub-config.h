@@ -23,7 +23,8 @@ typedef struct VubConfig {
     unsigned seg_max;           /* data buffers in one request */
     bool writable;
     bool volatile_cache;        /* may hold back writes until a flush, */
-    bool wce;                   /* and does so now */
+    bool wce;                   /* and does so now; */
+    bool config_wce;            /* the driver may choose that */
 } VubConfig;
 
 /* The virtio features that the device offers, vhost-user's left aside. */

@@ -248,12 +248,28 @@ static void memory_gone(void *opaque, const VubMemory *old,
     change_registration(opaque, unregister_bh, old, new);
 }
 
+/*
+ * The write cache. A driver that took CONFIG_WCE relies on what "wce" said, or
+ * on what it wrote there itself; for a guest that came from elsewhere, only
+ * the in-flight region or the device's state tells. A driver that didn't take
+ * it flushes, if it took FLUSH; if not, it must not be given a cache.
+ */
+void vub_control_forget_cache(VubServer *s)
+{
+    s->config.wce = s->config.volatile_cache;
+    s->wce_known = s->cache_set = false;
+    blk_set_enable_write_cache(s->exp->blk, false);
+}
+
 /* Without a write cache all that was acknowledged is safe, as of now. */
 static bool coroutine_fn set_write_cache(VubServer *s, bool on)
 {
-    bool was_on = blk_enable_write_cache(s->exp->blk);
+    /* An earlier client's, or it's not known what that one had. */
+    bool was_on = blk_enable_write_cache(s->exp->blk) ||
+                  (s->config.volatile_cache && !s->cache_set);
     int ret = 0;
 
+    s->cache_set = true;
     blk_set_enable_write_cache(s->exp->blk, on);
     if (was_on && !on && s->config.writable) {
         s->away++;
@@ -264,14 +280,17 @@ static bool coroutine_fn set_write_cache(VubServer *s, bool on)
     return ret == 0;
 }
 
-/*
- * A driver that knows of "wce" has read it and relies on it. One that doesn't
- * will flush if it can; if it can't, it must not be given a cache.
- */
+static bool get_cache(void *opaque)
+{
+    VubServer *s = opaque;
+
+    return s->config.wce && (s->config.config_wce || s->wce_known);
+}
+
 static void negotiated(void *opaque, uint64_t features)
 {
     VubServer *s = opaque;
-    bool on = s->config.wce;
+    bool on = get_cache(s);
 
     if (!(features & 1ull << VIRTIO_BLK_F_CONFIG_WCE)) {
         on = s->config.volatile_cache && features & 1ull << VIRTIO_BLK_F_FLUSH;
@@ -282,17 +301,15 @@ static void negotiated(void *opaque, uint64_t features)
     }
 }
 
-static bool get_cache(void *opaque)
-{
-    VubServer *s = opaque;
-
-    return s->config.wce;
-}
-
 static void restore_cache(void *opaque, bool on)
 {
     VubServer *s = opaque;
 
+    if (!s->config.config_wce &&
+        !(s->dev.features & 1ull << VIRTIO_BLK_F_CONFIG_WCE)) {
+        return;
+    }
+    s->wce_known = true;
     s->config.wce = on && s->config.volatile_cache;
     negotiated(s, s->dev.features);
 }
@@ -313,7 +330,8 @@ static bool set_config(void *opaque, uint32_t offset, const uint8_t *data,
         !(s->dev.features & 1ull << VIRTIO_BLK_F_CONFIG_WCE)) {
         return false;
     }
-    s->config.wce = *data;
+    s->wce_known = true;
+    s->config.wce = *data && s->config.volatile_cache;
     return set_write_cache(s, s->config.wce);
 }
 

@@ -3,7 +3,8 @@
  * Device: what one connected front-end has told us, and what follows from it
  *
  * Owns: features, configuration space, in-flight region, dirty log. Memory is
- * in vub-device-memory.c, rings are in vub-device-vring.c.
+ * in vub-device-memory.c, rings are in vub-device-vring.c, what travels in
+ * vub-device-state.c.
  * Must not know: sockets, threads, the block layer.
  * Threads: one at a time.
  */
@@ -11,6 +12,7 @@
 #include "vub-device.h"
 
 #include <linux/vhost.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <string.h>
 
@@ -20,7 +22,8 @@ static const uint64_t protocol_features =
     1ull << VUB_PROTOCOL_F_MQ | 1ull << VUB_PROTOCOL_F_LOG_SHMFD |
     1ull << VUB_PROTOCOL_F_REPLY_ACK | 1ull << VUB_PROTOCOL_F_BACKEND_REQ |
     1ull << VUB_PROTOCOL_F_CONFIG | 1ull << VUB_PROTOCOL_F_INFLIGHT_SHMFD |
-    1ull << VUB_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
+    1ull << VUB_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
+    1ull << VUB_PROTOCOL_F_DEVICE_STATE;
 
 void vub_device_init(VubDevice *dev, const VubDeviceOps *ops, void *opaque,
                      uint64_t features, unsigned num_queues,
@@ -35,6 +38,7 @@ void vub_device_init(VubDevice *dev, const VubDeviceOps *ops, void *opaque,
                             1ull << VHOST_F_LOG_ALL,
         .mem = vub_memory_new(),
         .vrings = g_new0(VubVring, num_queues),
+        .state_fd = -1,
     };
 }
 
@@ -60,6 +64,7 @@ void vub_device_destroy(VubDevice *dev)
         vub_memory_unref(none);
     }
     dev->ops->set_backend_fd(dev->opaque, -1);
+    vub_device_forget_state(dev);
     vub_memory_unref(dev->mem);
     vub_log_unref(dev->log);
     vub_inflight_unref(dev->inflight);
@@ -131,8 +136,13 @@ static bool refuse_bits(const char *what, uint64_t bits, uint64_t known,
 static bool set_features(VubDevice *dev, uint64_t features, GError **errp)
 {
     uint64_t changed = features ^ dev->features;
+    uint64_t known = dev->offered_features;
 
-    if (refuse_bits("features", features, dev->offered_features, errp)) {
+    /* A guest may run on that was offered it by our predecessor. */
+    if (known & 1ull << VIRTIO_BLK_F_FLUSH) {
+        known |= 1ull << VIRTIO_BLK_F_CONFIG_WCE;
+    }
+    if (refuse_bits("features", features, known, errp)) {
         return false;
     }
     dev->features = features;
@@ -146,9 +156,7 @@ static bool set_features(VubDevice *dev, uint64_t features, GError **errp)
             }
         }
     }
-    if (changed & ~(1ull << VHOST_F_LOG_ALL)) {
-        dev->ops->features(dev->opaque, features);
-    }
+    dev->ops->features(dev->opaque, features & ~(1ull << VHOST_F_LOG_ALL));
     /* Only logging changes under running rings; the rest, when they start. */
     return !(changed & 1ull << VHOST_F_LOG_ALL) || change_rings(dev, errp);
 }
@@ -341,6 +349,11 @@ bool vub_device_handle(VubDevice *dev, VubMessage *msg, bool *has_reply,
     case VUB_GET_INFLIGHT_FD:
     case VUB_SET_INFLIGHT_FD:
         return handle_inflight(dev, msg, has_reply, errp);
+    case VUB_SET_DEVICE_STATE_FD:
+    case VUB_CHECK_DEVICE_STATE:
+        vub_device_handle_state(dev, msg);
+        *has_reply = true;
+        return true;
     default:
         return vub_device_handle_vring(dev, msg, has_reply, errp);
     }

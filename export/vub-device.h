@@ -55,11 +55,14 @@ typedef struct VubDeviceOps {
                           const VubMemory *new);
     void (*memory_gone)(void *opaque, const VubMemory *old,
                         const VubMemory *new);
-    /* The guest's driver has taken these of the offered virtio features. */
+    /*
+     * The guest's driver has taken these of the offered virtio features; the
+     * same ones perhaps, but by another driver.
+     */
     void (*features)(void *opaque, uint64_t features);
     /*
      * The driver's choice of a write cache: what it is now, and what it was
-     * under our predecessor.
+     * under our predecessor or on another host.
      */
     bool (*get_cache)(void *opaque);
     void (*restore_cache)(void *opaque, bool on);
@@ -92,6 +95,8 @@ typedef struct VubDevice {
     VubLog *log;
     VubInflight *inflight;
     VubVring *vrings;           /* num_queues */
+    int state_fd;               /* state is to be loaded from it; -1: none */
+    bool state_saved;           /* and it has not been asked if that was good */
 } VubDevice;
 
 /*
@@ -129,5 +134,8 @@ void vub_device_ring_setup(const VubDevice *dev, unsigned index,
 bool vub_device_handle_vring(VubDevice *dev, VubMessage *msg, bool *has_reply,
                              GError **errp);
 bool vub_device_handle_memory(VubDevice *dev, VubMessage *msg, GError **errp);
+/* Makes the reply. */
+void vub_device_handle_state(VubDevice *dev, VubMessage *msg);
+void vub_device_forget_state(VubDevice *dev);
 
 #endif /* OPUS_VUB_DEVICE_H */

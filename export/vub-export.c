@@ -315,7 +315,7 @@ static bool describe_disk(VubExport *vexp, BlockExportOptions *opts,
     config->num_queues = s->num_queues;
     config->writable = opts->writable;
     config->volatile_cache = opts->writable && !opts->writethrough;
-    config->wce = config->volatile_cache;
+    config->config_wce = opts->u.vhost_user_blk.config_wce;
 
     s->backend.name = vexp->common.id;
     s->backend.blk = vexp->common.blk;

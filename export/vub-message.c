@@ -59,6 +59,8 @@ static const MessageForm forms[] = {
     /* Front-ends may send along the descriptor that was added. */
     [VUB_REM_MEM_REG] = { "REM_MEM_REG", sizeof(VubMsgMemRegion),
                           sizeof(VubMsgMemRegion), 0, 1 },
+    FORM(SET_DEVICE_STATE_FD, sizeof(VubMsgTransfer), 1),
+    FORM(CHECK_DEVICE_STATE, 0, 0),
 };
 
 static const MessageForm *form_of(uint32_t request)

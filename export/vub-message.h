@@ -50,6 +50,8 @@ typedef enum VubRequestType {
     VUB_GET_MAX_MEM_SLOTS = 36,
     VUB_ADD_MEM_REG = 37,
     VUB_REM_MEM_REG = 38,
+    VUB_SET_DEVICE_STATE_FD = 42,
+    VUB_CHECK_DEVICE_STATE = 43,
 } VubRequestType;
 
 /* From us to the front-end, on the socket that SET_BACKEND_REQ_FD brought */
@@ -64,6 +66,7 @@ enum {
     VUB_PROTOCOL_F_CONFIG = 9,
     VUB_PROTOCOL_F_INFLIGHT_SHMFD = 12,
     VUB_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
+    VUB_PROTOCOL_F_DEVICE_STATE = 19,
 };
 
 /* Bit of SET_FEATURES: there are protocol features */
@@ -112,6 +115,19 @@ typedef struct VubMsgInflight {
     uint16_t queue_size;
 } VubMsgInflight;
 
+typedef struct VubMsgTransfer {
+    uint32_t direction;
+    uint32_t phase;             /* 0: everything is stopped */
+} VubMsgTransfer;
+
+enum {
+    VUB_TRANSFER_SAVE = 0,      /* to the front-end */
+    VUB_TRANSFER_LOAD = 1,
+};
+
+/* Of the reply to SET_DEVICE_STATE_FD: there is no descriptor with it */
+#define VUB_TRANSFER_NO_FD 0x100
+
 typedef struct VubMsgHeader {
     uint32_t request;           /* VubRequestType, or one unknown to us */
     uint32_t flags;
@@ -130,6 +146,7 @@ typedef struct VubMessage {
         VubMsgLog log;
         VubMsgConfig config;
         VubMsgInflight inflight;
+        VubMsgTransfer transfer;
         uint8_t bytes[sizeof(VubMsgMemTable)];
     } payload;
     /* Open, or -1; whoever takes one puts -1 in its place */

@@ -210,6 +210,7 @@ static void coroutine_fn client_entry(void *opaque)
     Error *err = NULL;
     bool good = true;
 
+    vub_control_forget_cache(s);
     vub_device_init(&s->dev, &vub_control_ops, s,
                     vub_config_features(&s->config), s->num_queues,
                     s->max_ring_size);

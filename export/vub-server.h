@@ -32,6 +32,8 @@ typedef struct VubServer {
     QIONetListener *listener;
     QIOChannelSocket *client;   /* NULL: nobody is connected */
     VubDevice dev;
+    bool cache_set;             /* since this client came, see vub-control.c */
+    bool wce_known;             /* it is the choice of this client's driver */
     int backend_fd;             /* for messages to the front-end */
     bool config_changed;        /* and it has not been told */
     bool stopping;
@@ -58,6 +60,9 @@ void vub_server_resized(VubServer *s);
 /* --- between vub-server.c and vub-control.c --- */
 
 extern const VubDeviceOps vub_control_ops;
+
+/* Nothing is known of the client's guest, so nothing is cached yet. */
+void vub_control_forget_cache(VubServer *s);
 
 /* Tells the front-end of a change of the configuration space, if it can be. */
 void vub_control_send_config_change(VubServer *s);

@@ -257,7 +257,7 @@ def writethrough(top):
 
 def cache_turned_off(top):
     """The guest takes itself the cache away, with writes in it."""
-    with guest_on_logged_disk(top) as (guest, disk):
+    with guest_on_logged_disk(top, config_wce=True) as (guest, disk):
         guest.sh(WRITE)
         expect(disk, 'W' * 8)
         guest.sh('echo write through > /sys/block/vda/cache_type')

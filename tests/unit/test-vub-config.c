@@ -25,6 +25,7 @@ static const VubConfig disk = {
     .writable = true,
     .volatile_cache = true,
     .wce = true,
+    .config_wce = true,
 };
 
 static uint64_t field(const uint8_t *space, unsigned off, unsigned bytes)
@@ -114,12 +115,13 @@ static void test_features(void)
         VIRTIO_BLK_F_TOPOLOGY, VIRTIO_BLK_F_MQ,
     };
 
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < 16; i++) {
         VubConfig config = disk;
 
         config.writable = i & 1;
         config.volatile_cache = i & 2;
         config.wce = i & 4;
+        config.config_wce = i & 8;
         for (unsigned j = 0; j < G_N_ELEMENTS(always); j++) {
             g_assert_true(offered(&config, always[j]));
         }
@@ -129,7 +131,7 @@ static void test_features(void)
                         i & 1);
         g_assert_cmpint(offered(&config, VIRTIO_BLK_F_FLUSH), ==, !!(i & 2));
         g_assert_cmpint(offered(&config, VIRTIO_BLK_F_CONFIG_WCE), ==,
-                        !!(i & 2));
+                        (i & 2) && (i & 8));
         g_assert_false(offered(&config, VIRTIO_BLK_F_SIZE_MAX));
         g_assert_false(offered(&config, 16));
     }

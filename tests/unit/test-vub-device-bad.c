@@ -91,7 +91,7 @@ static void test_features(void)
             refused_u64(rig, VUB_SET_FEATURES, FEATURES | feature, -1,
                         "were not offered");
         }
-        if (!(feature & 0x922b)) {
+        if (!(feature & 0x8922b)) {
             refused_u64(rig, VUB_SET_PROTOCOL_FEATURES, 1 | feature, -1,
                         "were not offered");
         }
@@ -336,7 +336,8 @@ static const Form forms[] = {
     { VUB_SET_CONFIG, 12, 268, 0, 0 }, { VUB_GET_INFLIGHT_FD, 20, 24, 0, 0 },
     { VUB_SET_INFLIGHT_FD, 20, 24, 1, 1 },
     { VUB_GET_MAX_MEM_SLOTS, 0, 0, 0, 0 }, { VUB_ADD_MEM_REG, 40, 40, 1, 1 },
-    { VUB_REM_MEM_REG, 40, 40, 0, 1 },
+    { VUB_REM_MEM_REG, 40, 40, 0, 1 }, { VUB_SET_DEVICE_STATE_FD, 8, 8, 1, 1 },
+    { VUB_CHECK_DEVICE_STATE, 0, 0, 0, 0 },
 };
 
 /* Every request, with every size and number of descriptors. */

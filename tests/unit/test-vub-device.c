@@ -4,6 +4,7 @@
  * rings, from the first one to the disconnect.
  */
 #include <linux/vhost.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,15 +41,15 @@ static void test_gets(void)
     g_assert_cmpuint(rig->reply.header.payload_bytes, ==, 8);
     g_assert_true(device_rig_send(rig, VUB_GET_PROTOCOL_FEATURES, NULL, 0,
                                   NULL, 0));
-    g_assert_cmphex(rig->reply.payload.u64, ==, 0x922b);
+    g_assert_cmphex(rig->reply.payload.u64, ==, 0x8922b);
     g_assert_true(device_rig_send(rig, VUB_GET_QUEUE_NUM, NULL, 0, NULL, 0));
     g_assert_cmpuint(rig->reply.payload.u64, ==, RIG_QUEUES);
     g_assert_true(device_rig_send(rig, VUB_GET_MAX_MEM_SLOTS, NULL, 0, NULL,
                                   0));
     g_assert_cmpuint(rig->reply.payload.u64, ==, 509);
-    g_assert_true(device_rig_send_u64(rig, VUB_SET_PROTOCOL_FEATURES, 0x922b));
+    g_assert_true(device_rig_send_u64(rig, VUB_SET_PROTOCOL_FEATURES, 0x8922b));
     g_assert_false(rig->has_reply);
-    g_assert_cmphex(rig->dev.protocol_features, ==, 0x922b);
+    g_assert_cmphex(rig->dev.protocol_features, ==, 0x8922b);
     g_assert_true(device_rig_send(rig, VUB_SET_OWNER, NULL, 0, NULL, 0));
     g_assert_true(device_rig_send(rig, VUB_RESET_OWNER, NULL, 0, NULL, 0));
     g_assert_cmpuint(rig->nr_calls, ==, 0);
@@ -88,6 +89,42 @@ static void test_life(void)
     g_assert_true(device_rig_start(rig, 1));
     g_assert_cmpuint(rig->rings[1].last_avail, ==, 80);
     g_assert_true(device_rig_start(rig, 0));
+    device_rig_free(rig);
+}
+
+/* Also those that were there: who knows which driver has taken them now. */
+static void test_features_again(void)
+{
+    DeviceRig *rig = device_rig_new();
+    unsigned nr_calls;
+
+    device_rig_guest(rig, VERSION_1 | PROTOCOL);
+    rig->features = 0;
+    nr_calls = rig->nr_calls;
+    g_assert_true(device_rig_send_u64(rig, VUB_SET_FEATURES,
+                                      VERSION_1 | PROTOCOL));
+    g_assert_cmphex(rig->features, ==, VERSION_1 | PROTOCOL);
+    g_assert_cmpuint(rig->nr_calls, ==, nr_calls + 1);
+    device_rig_free(rig);
+
+    rig = device_rig_new();
+    rig->features = 1;
+    g_assert_true(device_rig_send_u64(rig, VUB_SET_FEATURES, 0));
+    g_assert_cmphex(rig->features, ==, 0);
+    device_rig_free(rig);
+}
+
+/* Not offered, but a guest may have it since before: only with a cache. */
+static void test_config_wce_kept(void)
+{
+    const uint64_t flush = 1ull << VIRTIO_BLK_F_FLUSH;
+    const uint64_t wce = 1ull << VIRTIO_BLK_F_CONFIG_WCE;
+    DeviceRig *rig = device_rig_new();
+
+    g_assert_false(device_rig_send_u64(rig, VUB_SET_FEATURES, wce));
+    rig->dev.offered_features |= flush;
+    g_assert_true(device_rig_send_u64(rig, VUB_SET_FEATURES, flush | wce));
+    g_assert_cmphex(rig->features, ==, flush | wce);
     device_rig_free(rig);
 }
 
@@ -459,6 +496,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/export/vub-device/gets", test_gets);
     g_test_add_func("/export/vub-device/life", test_life);
+    g_test_add_func("/export/vub-device/features-again", test_features_again);
+    g_test_add_func("/export/vub-device/config-wce-kept",
+                    test_config_wce_kept);
     g_test_add_func("/export/vub-device/enabled-at-once",
                     test_enabled_at_once);
     g_test_add_func("/export/vub-device/fds", test_fds);

@@ -4,6 +4,7 @@
  */
 #include <glib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cases.h"
 #include "rig.h"
@@ -104,7 +105,7 @@ static void wce_off_writes_through(const void *arg)
     uint8_t off = 0, on = 1;
     Rig rig;
 
-    rig_open(&rig, DISK_BAD_FLUSH, "writable=on", SPLIT);
+    rig_open(&rig, DISK_BAD_FLUSH, "writable=on,config-wce=on", SPLIT);
     g_assert_cmpint(front_try_config(rig.front, WCE, 1, 0, &off), ==,
                     FRONT_ACCEPTED);
     front_get_blk_config(rig.front, &config);
@@ -144,21 +145,146 @@ static void driver_without_flush(const void *arg)
 }
 
 /*
- * The guest behind a connection that broke goes on behind the next one, and a
- * guest that was told that writes are not cached will never flush.
+ * The same features may be another driver's: a firmware that knows no flush,
+ * after one client and after another.
  */
-static void wce_off_outlives_connection(const void *arg)
+static void features_that_stay(const void *arg)
+{
+    Rig rig;
+
+    rig_open(&rig, DISK_BAD_FLUSH, "writable=on", SPLIT);
+    g_assert_cmpuint(try_write(&rig), ==, VIRTIO_BLK_S_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        ring_free(rig.ring);
+        front_close(rig.front);
+        rig.front = front_connect(rig.daemon->socket);
+        /* Features 0 are what a back-end starts from. */
+        front_negotiate(rig.front, 0, i ? 0 : ~0ull);
+        front_share_memory(rig.front);
+        rig.ring = ring_open(rig.front, 0);
+        g_assert_cmpuint(try_write(&rig), ==, VIRTIO_BLK_S_IOERR);
+    }
+    rig_close(&rig);
+}
+
+/* Whoever comes next has a guest of his own. */
+static void wce_off_ends_with_connection(const void *arg)
 {
     struct virtio_blk_config config;
     uint8_t off = 0;
     Rig rig;
 
-    rig_open(&rig, DISK_BAD_FLUSH, "writable=on", SPLIT);
+    rig_open(&rig, DISK_BAD_FLUSH, "writable=on,config-wce=on", SPLIT);
     g_assert_cmpint(front_try_config(rig.front, WCE, 1, 0, &off), ==,
                     FRONT_ACCEPTED);
     rig_reconnect(&rig, SPLIT);
     front_get_blk_config(rig.front, &config);
+    g_assert_cmpuint(config.wce, ==, 1);
+    g_assert_cmpuint(try_write(&rig), ==, VIRTIO_BLK_S_OK);
+    rig_close(&rig);
+}
+
+/*
+ * But for a guest that goes on: a front-end that can connect again without
+ * losing requests has an in-flight region, and that remembers it. A guest that
+ * was told that writes are not cached will never flush.
+ */
+static void wce_off_outlives_connection(const void *arg)
+{
+    struct virtio_blk_config config;
+    WireInflight info = { .num_queues = 1, .queue_size = RING_DEFAULT };
+    uint8_t off = 0;
+    WireMsg reply;
+    Rig rig;
+
+    rig_open(&rig, DISK_BAD_FLUSH, "writable=on,config-wce=on", SPLIT);
+    front_get_base(rig.front, 0);
+    g_assert_true(front_send(rig.front, WIRE_GET_INFLIGHT_FD, 0, &info,
+                             sizeof(info), NULL, 0));
+    g_assert_true(front_receive(rig.front, &reply));
+    info.mmap_bytes = reply.inflight.mmap_bytes;
+    front_ask(rig.front, WIRE_SET_INFLIGHT_FD, &info, sizeof(info), &reply.fd,
+              1);
+    g_assert_cmpint(front_try_config(rig.front, WCE, 1, 0, &off), ==,
+                    FRONT_ACCEPTED);
+    ring_free(rig.ring);
+    front_close(rig.front);
+
+    rig.front = front_open(rig.daemon->socket, SPLIT);
+    front_ask(rig.front, WIRE_SET_INFLIGHT_FD, &info, sizeof(info), &reply.fd,
+              1);
+    close(reply.fd);
+    rig.ring = ring_open(rig.front, 0);
+    front_get_blk_config(rig.front, &config);
     g_assert_cmpuint(config.wce, ==, 0);
+    g_assert_cmpuint(try_write(&rig), ==, VIRTIO_BLK_S_IOERR);
+    rig_close(&rig);
+}
+
+/* The feature is not offered, but the guest has it since before. */
+static void wce_taken_unoffered(const void *arg)
+{
+    uint8_t on = 1;
+    Rig rig;
+
+    rig.daemon = daemon_start(DISK_BAD_FLUSH, "writable=on");
+    rig.front = front_open(rig.daemon->socket, SPLIT);
+    front_ask_u64(rig.front, WIRE_SET_FEATURES, rig.front->features |
+                  FRONT_BIT(VIRTIO_BLK_F_CONFIG_WCE));
+    rig.ring = ring_open(rig.front, 0);
+    /* What it chose is not known. */
+    g_assert_cmpuint(try_write(&rig), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(front_try_config(rig.front, WCE, 1, 0, &on), ==,
+                    FRONT_ACCEPTED);
+    g_assert_cmpuint(try_write(&rig), ==, VIRTIO_BLK_S_OK);
+    rig_close(&rig);
+}
+
+static uint64_t transfer(Front *front, uint32_t direction, int fd)
+{
+    const WireTransfer what = { .direction = direction };
+    WireMsg reply;
+
+    g_assert_true(front_send(front, WIRE_SET_DEVICE_STATE_FD, 0, &what,
+                             sizeof(what), &fd, 1));
+    close(fd);
+    g_assert_true(front_receive(front, &reply));
+    g_assert_cmpint(reply.fd, ==, -1);
+    return reply.u64;
+}
+
+/* As Cloud Hypervisor migrates: from one daemon's export to another's. */
+static void wce_off_migrates(const void *arg)
+{
+    uint8_t off = 0, state[256];
+    int ends[2];
+    ssize_t bytes;
+    Rig rig;
+
+    rig_open(&rig, DISK_BAD_FLUSH, "writable=on,config-wce=on", SPLIT);
+    g_assert_cmpint(front_try_config(rig.front, WCE, 1, 0, &off), ==,
+                    FRONT_ACCEPTED);
+    ring_enable(rig.ring, false);
+    g_assert_cmpint(pipe(ends), ==, 0);
+    /* Not while a ring is started. */
+    g_assert_cmphex(transfer(rig.front, 0, dup(ends[1])) & 0xff, !=, 0);
+    front_get_base(rig.front, 0);
+    g_assert_cmphex(transfer(rig.front, 0, ends[1]), ==, WIRE_TRANSFER_NO_FD);
+    bytes = read(ends[0], state, sizeof(state));
+    g_assert_cmpint(bytes, >, 0);
+    g_assert_cmpint(read(ends[0], state + bytes, 1), ==, 0);
+    close(ends[0]);
+    g_assert_cmpuint(front_get_u64(rig.front, WIRE_CHECK_DEVICE_STATE), ==, 0);
+    ring_free(rig.ring);
+    front_close(rig.front);
+
+    rig.front = front_open(rig.daemon->socket, SPLIT);
+    g_assert_cmpint(pipe(ends), ==, 0);
+    g_assert_cmphex(transfer(rig.front, 1, ends[0]), ==, WIRE_TRANSFER_NO_FD);
+    g_assert_cmpint(write(ends[1], state, bytes), ==, bytes);
+    close(ends[1]);
+    g_assert_cmpuint(front_get_u64(rig.front, WIRE_CHECK_DEVICE_STATE), ==, 0);
+    rig.ring = ring_open(rig.front, 0);
     g_assert_cmpuint(try_write(&rig), ==, VIRTIO_BLK_S_IOERR);
     rig_close(&rig);
 }
@@ -255,8 +381,16 @@ void add_config_cases(void)
              "config: a write-through disk flushes each write");
     case_add(driver_without_flush, NULL,
              "config: a driver without FLUSH gets each write flushed");
+    case_add(features_that_stay, NULL,
+             "config: a client that knows no features gets no cache");
+    case_add(wce_off_ends_with_connection, NULL,
+             "config: wce 0 is not the next client's");
     case_add(wce_off_outlives_connection, NULL,
-             "config: wce 0 outlives the connection");
+             "config: wce 0 outlives the connection of a guest that goes on");
+    case_add(wce_taken_unoffered, NULL,
+             "config: a guest that can switch the cache since before may");
+    case_add(wce_off_migrates, NULL,
+             "config: wce 0 goes along with the device's state");
     case_add(read_only_fields, NULL,
              "config: writes to all but wce are refused");
     case_add(resize_is_told, NULL,

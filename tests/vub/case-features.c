@@ -48,6 +48,7 @@ static void protocol_features(const void *arg)
     static const uint8_t wanted[] = {
         WIRE_P_MQ, WIRE_P_LOG_SHMFD, WIRE_P_REPLY_ACK, WIRE_P_BACKEND_REQ,
         WIRE_P_CONFIG, WIRE_P_INFLIGHT_SHMFD, WIRE_P_CONFIGURE_MEM_SLOTS,
+        WIRE_P_DEVICE_STATE,
     };
     /* Nobody implements these, so nobody may promise them. */
     static const uint8_t unwanted[] = {
@@ -72,6 +73,19 @@ static void features_writable(const void *arg)
         VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES, VIRTIO_BLK_F_MQ,
     };
     static const uint8_t unwanted[] = { VIRTIO_BLK_F_RO };
+    Daemon *daemon;
+    Front *front = greet(&daemon, "writable=on,config-wce=on");
+
+    expect_offered(front->offered, wanted, G_N_ELEMENTS(wanted));
+    expect_not_offered(front->offered, unwanted, G_N_ELEMENTS(unwanted));
+    leave(daemon, front);
+}
+
+/* Only some front-ends take along what the guest chooses. */
+static void features_no_wce(const void *arg)
+{
+    static const uint8_t wanted[] = { VIRTIO_BLK_F_FLUSH };
+    static const uint8_t unwanted[] = { VIRTIO_BLK_F_CONFIG_WCE };
     Daemon *daemon;
     Front *front = greet(&daemon, "writable=on");
 
@@ -175,7 +189,7 @@ static void each_asked_is_answered(const void *arg)
     Rig rig;
     uint8_t wce = 1;
 
-    rig_open(&rig, DISK_FILE, "writable=on", SPLIT);
+    rig_open(&rig, DISK_FILE, "writable=on,config-wce=on", SPLIT);
     front_ask_u64(rig.front, WIRE_SET_FEATURES, rig.front->features);
     front_ask_u64(rig.front, WIRE_SET_PROTOCOL_FEATURES, rig.front->protocol);
     front_ask(rig.front, WIRE_SET_OWNER, NULL, 0, NULL, 0);
@@ -243,6 +257,9 @@ void add_feature_cases(void)
     case_add(protocol_features, NULL,
              "features: the protocol's are those that are implemented");
     case_add(features_writable, NULL, "features: of a writable disk");
+    case_add(features_no_wce, NULL,
+             "features: the cache is the guest's to switch if the user says "
+             "so");
     case_add(features_read_only, NULL, "features: of a read-only disk");
     case_add(features_writethrough, NULL,
              "features: a write-through disk needs no flush and offers none");

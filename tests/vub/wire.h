@@ -26,6 +26,7 @@ enum {
     WIRE_P_INBAND_NOTIFICATIONS = 14,
     WIRE_P_CONFIGURE_MEM_SLOTS = 15,
     WIRE_P_XEN_MMAP = 17,
+    WIRE_P_DEVICE_STATE = 19,
 };
 
 enum {
@@ -60,6 +61,8 @@ enum {
     WIRE_GET_MAX_MEM_SLOTS = 36,
     WIRE_ADD_MEM_REG = 37,
     WIRE_REM_MEM_REG = 38,
+    WIRE_SET_DEVICE_STATE_FD = 42,
+    WIRE_CHECK_DEVICE_STATE = 43,
     WIRE_UNKNOWN = 200,         /* no version of the protocol has it */
 };
 
@@ -123,6 +126,14 @@ typedef struct WireInflight {
     uint16_t num_queues;
     uint16_t queue_size;
 } WireInflight;
+
+typedef struct WireTransfer {
+    uint32_t direction;         /* 0: from the back-end, 1: to it */
+    uint32_t phase;
+} WireTransfer;
+
+/* In the reply: it brings no file. */
+#define WIRE_TRANSFER_NO_FD 0x100
 
 typedef struct WireMsg {
     WireHeader header;
