@@ -298,13 +298,19 @@ bool opus_bitmap_names(OpusRaid *s, uint64_t start, uint64_t end)
                                 &next_end) && next < end;
 }
 
-uint64_t opus_bitmap_skip(OpusRaid *s, uint64_t *watermark)
+uint64_t opus_bitmap_skip(OpusRaid *s, const OpusMember *target,
+                          uint64_t *watermark)
 {
     uint64_t from = qatomic_read(watermark);
     uint64_t start, end;
     uint64_t to = s->geom.member_bytes;
 
+    QEMU_LOCK_GUARD(&s->state_lock);
     QEMU_LOCK_GUARD(&s->bitmap->lock);
+    /* A target that has failed holds nothing any more, and the mark is 0. */
+    if (target->state != RAID_MEMBER_REBUILDING) {
+        return from;
+    }
     if (md_bitmap_next_range(&s->bitmap->bits, from / RAID_SECTOR_BYTES,
                              MD_BITMAP_SET, &start, &end)) {
         to = MAX(from, QEMU_ALIGN_DOWN(start * RAID_SECTOR_BYTES,

@@ -106,8 +106,10 @@ bool opus_bitmap_names(OpusRaid *s, uint64_t start, uint64_t end);
  * For arrays whose bits cover the members' data areas. Moves @watermark from
  * where it is to there, in member bytes: a write that finds it where it was
  * had its bit set before, so that it was not skipped. Returns the new place.
+ * The mark of a target that has failed stays.
  */
-uint64_t opus_bitmap_skip(OpusRaid *s, uint64_t *watermark);
+uint64_t opus_bitmap_skip(OpusRaid *s, const OpusMember *target,
+                          uint64_t *watermark);
 
 /* Time from one sweep to the next. */
 static inline int64_t opus_bitmap_sleep_ms(const OpusRaid *s)

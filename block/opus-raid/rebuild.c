@@ -131,7 +131,8 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, OpusPace *pace,
 {
     bool skip = s->rebuild_by_bitmap && s->geom.level != RAID_LEVEL_10 &&
                 opus_rebuild_is_active(s);
-    uint64_t done = skip ? opus_bitmap_skip(s, &s->rebuild_done)
+    uint64_t done = skip ? opus_bitmap_skip(s, opus_rebuild_target(s),
+                                            &s->rebuild_done)
                          : qatomic_read(&s->rebuild_done);
     uint64_t left = s->geom.member_bytes - done;
     uint64_t first = done >> s->geom.chunk_shift;
