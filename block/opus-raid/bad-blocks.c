@@ -100,6 +100,28 @@ int coroutine_fn GRAPH_RDLOCK opus_bad_log_open(OpusMember *m)
     return ret;
 }
 
+int coroutine_fn opus_bad_log_open_new(const OpusNewMember *new,
+                                       const MdSuper *super,
+                                       struct OpusBadLog **log)
+{
+    g_autofree OpusMember *m = g_new0(OpusMember, 1);
+    int ret;
+
+    m->super = *super;
+    WITH_GRAPH_RDLOCK_GUARD() {
+        m->child = (BdrvChild *)blk_root(new->blk);
+        ret = opus_bad_log_open(m);
+    }
+    *log = m->bad;
+    return MIN(ret, 0);
+}
+
+void opus_bad_log_take(OpusMember *m, struct OpusBadLog *log)
+{
+    m->bad = log;
+    qatomic_set(&m->nr_bad, log ? log->known.nr : 0);
+}
+
 void opus_bad_log_new(OpusMember *m)
 {
     if (has_room(&m->super)) {
@@ -107,13 +129,17 @@ void opus_bad_log_new(OpusMember *m)
     }
 }
 
+void opus_bad_log_free(struct OpusBadLog *log)
+{
+    if (log) {
+        qemu_mutex_destroy(&log->lock);
+        g_free(log);
+    }
+}
+
 void opus_bad_log_close(OpusMember *m)
 {
-    if (m->bad) {
-        qemu_mutex_destroy(&m->bad->lock);
-        g_free(m->bad);
-        m->bad = NULL;
-    }
+    opus_bad_log_free(g_steal_pointer(&m->bad));
     qatomic_set(&m->nr_bad, 0);
 }
 

@@ -7,6 +7,7 @@
 #ifndef BLOCK_OPUS_RAID_BAD_BLOCKS_H
 #define BLOCK_OPUS_RAID_BAD_BLOCKS_H
 
+#include "new-member.h"
 #include "opus-raid.h"
 
 /**
@@ -16,6 +17,24 @@
  * understood, or another negative errno when it can't be read.
  */
 int coroutine_fn GRAPH_RDLOCK opus_bad_log_open(OpusMember *m);
+
+/**
+ * opus_bad_log_open_new: the same for one that is not a member yet
+ * @log: set to what opus_bad_log_take() makes the member's, or NULL
+ */
+int coroutine_fn opus_bad_log_open_new(const OpusNewMember *new,
+                                       const MdSuper *super,
+                                       struct OpusBadLog **log);
+void opus_bad_log_take(OpusMember *m, struct OpusBadLog *log);
+
+/* NULL is fine. */
+void opus_bad_log_free(struct OpusBadLog *log);
+
+/* Is all known that the member does not hold? */
+static inline bool opus_bad_log_is_known(const OpusMember *m)
+{
+    return m->bad || !(m->super.feature_map & MD_FEATURE_BAD_BLOCKS);
+}
 
 /* An empty one for a member whose superblock was just made. */
 void opus_bad_log_new(OpusMember *m);

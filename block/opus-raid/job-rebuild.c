@@ -14,6 +14,7 @@
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
 #include "array.h"
+#include "bad-blocks.h"
 #include "control.h"
 #include "job.h"
 #include "job-rebuild.h"
@@ -178,7 +179,7 @@ static bool find_spare(OpusRaid *s, OpusMember **spare, unsigned *slot)
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
 
-        if (m->state == RAID_MEMBER_STALE &&
+        if (m->state == RAID_MEMBER_STALE && opus_bad_log_is_known(m) &&
             opus_member_can_return(s, &m->super)) {
             *spare = m;
             *slot = md_super_role(&m->super);

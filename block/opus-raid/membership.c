@@ -14,6 +14,7 @@
 #include "block/block-global-state.h"
 #include "block/block-io.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qemu/uuid.h"
 #include <linux/raid/md_p.h>
@@ -181,14 +182,29 @@ typedef struct Addition {
     uint8_t devflags;
     bool returns;               /* it was here before, and lacks but little */
     OpusClaim *claim;           /* of its devices, until a member has it */
+    struct OpusBadLog *bad;     /* of one that returns, likewise */
     MdSuper super;
 } Addition;
 
+/* What it does not hold must be known, for that is not written again. */
 static bool coroutine_fn find_returning(OpusRaid *s, const OpusNewMember *m,
                                         Addition *add)
 {
-    return opus_new_member_find_super(m, &add->super) &&
-           opus_member_can_return(s, &add->super);
+    int ret;
+
+    if (!opus_new_member_find_super(m, &add->super) ||
+        !opus_member_can_return(s, &add->super)) {
+        return false;
+    }
+    ret = opus_new_member_await(m) ?:
+          opus_bad_log_open_new(m, &add->super, &add->bad);
+    if (ret < 0) {
+        warn_report("opus-raid node '%s': member '%s' can't come back for what "
+                    "it missed: its bad-block log can't be %s",
+                    bdrv_get_node_name(s->bs), m->name,
+                    ret == -EINVAL ? "understood" : "read");
+    }
+    return ret == 0;
 }
 
 static int coroutine_fn prepare_co(OpusRaid *s, void *opaque, Error **errp)
@@ -310,7 +326,11 @@ static bool attach(OpusRaid *s, Addition *add, Error **errp)
     m->super.devflags |= add->devflags;
     m->data_off = m->super.data_offset_sectors * RAID_SECTOR_BYTES;
     m->super_off = m->super.super_offset_sectors * RAID_SECTOR_BYTES;
-    opus_bad_log_new(m);
+    if (add->returns) {
+        opus_bad_log_take(m, g_steal_pointer(&add->bad));
+    } else {
+        opus_bad_log_new(m);
+    }
     bdrv_graph_rdlock_main_loop();
     m->home_only = opus_member_needs_home(child->bs);
     m->label = opus_node_label(child->bs);
@@ -390,6 +410,7 @@ bool opus_member_add(OpusRaid *s, BlockDriverState *bs, bool force,
         ok = false;
     }
     opus_claim_release(add->claim);
+    opus_bad_log_free(add->bad);
     bdrv_drained_end(s->bs);
     return ok;
 }

@@ -460,6 +460,13 @@ void opus_policy_teach(OpusRaid *s, OpusMember *m)
         }
     }
     intent = model ? raid_intent_of(model->feature_map) : RAID_INTENT_RESYNC;
+    if (m->state == RAID_MEMBER_STALE) {
+        /*
+         * It comes back for what the bitmap names, so it knew this bitmap: that
+         * is where it was, and so is the log of what the member does not hold.
+         */
+        return;
+    }
     if (!model || (intent == raid_intent_of(m->super.feature_map) &&
                    intent != RAID_INTENT_BITMAP)) {
         return;

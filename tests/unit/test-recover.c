@@ -536,6 +536,8 @@ static void test_readd(void)
 
     super_set_make(set, 5, SLOTS);
     member->events = 50;
+    g_assert_false(readd(c, member));   /* it knows of no bitmap */
+    member->feature_map = MD_FEATURE_BITMAP_OFFSET;
     g_assert_true(readd(c, member));
     member->events = 49;            /* it missed a clearing */
     g_assert_false(readd(c, member));
@@ -545,13 +547,13 @@ static void test_readd(void)
     g_assert_false(readd(c, member));
     member->events = 60;
 
-    member->feature_map = MD_FEATURE_RECOVERY_OFFSET;
+    member->feature_map |= MD_FEATURE_RECOVERY_OFFSET;
     g_assert_false(readd(c, member));
     member->feature_map |= MD_FEATURE_RECOVERY_BITMAP;
     g_assert_true(readd(c, member));
-    member->feature_map = MD_FEATURE_REPLACEMENT;
+    member->feature_map = MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_REPLACEMENT;
     g_assert_false(readd(c, member));
-    member->feature_map = 0;
+    member->feature_map = MD_FEATURE_BITMAP_OFFSET;
 
     g_assert_false(readd(c, &set->supers[0]));      /* another slot */
     member->set_uuid[15]++;

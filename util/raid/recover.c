@@ -280,6 +280,7 @@ bool raid_recover_readd(const RaidAssembly *assembly, const uint8_t *uuid,
         (member->feature_map & coming_back) == MD_FEATURE_RECOVERY_OFFSET) {
         return false;
     }
-    return member->events >= events_cleared &&
+    return (member->feature_map & MD_FEATURE_BITMAP_OFFSET) &&
+           member->events >= events_cleared &&
            member->events <= assembly->events;
 }

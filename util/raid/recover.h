@@ -127,8 +127,9 @@ bool raid_recover(const RaidAssembly *assembly, const RaidFindings *found,
  * @events_cleared: highest of the current bitmaps
  *
  * Otherwise it has to be rebuilt as a whole, like a new one. It may when it
- * is of this array, held this slot and all of it when it went (or was already
- * coming back by bitmap), is as large as its slot, and missed no clearing.
+ * is of this array, kept its bitmap, held this slot and all of it when it went
+ * (or was already coming back by bitmap), is as large as its slot, and missed
+ * no clearing.
  */
 bool raid_recover_readd(const RaidAssembly *assembly, const uint8_t *uuid,
                         const MdSuper *member, unsigned slot,
