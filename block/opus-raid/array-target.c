@@ -44,6 +44,14 @@ opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
         qatomic_set(&s->rebuild_done, 0);
         opus_note_flags(s);
     }
+    /*
+     * One that comes back has a superblock that says it holds its slot. Before
+     * others say so, too, its own must not any more: alone it would be started.
+     * If it can't be written, the update finds that out.
+     */
+    if (s->rebuild_by_bitmap) {
+        opus_metadata_write_spare(s, m);
+    }
     return opus_array_update(s, 0, NULL, 0);
 }
 

@@ -12,6 +12,7 @@
 #include "qapi/error.h"
 #include "qapi/qapi-events-opus-raid.h"
 #include "qemu/error-report.h"
+#include "qemu/lockable.h"
 #include "qemu/uuid.h"
 #include "assembly.h"
 #include "bad-blocks.h"
@@ -315,14 +316,25 @@ static bool target_fits(const OpusRaid *s, const RaidAssembly *a,
            super->data_size_sectors >= fresh->size_sectors;
 }
 
-/* Does the bitmap still name all that a returning member lacks? */
-static bool bits_tell(const OpusRaid *s, const RaidAssembly *a,
-                      const OpusMember *m)
+bool opus_bits_tell(OpusRaid *s, const RaidAssembly *a, const MdSuper *super)
 {
-    return s->bitmap &&
-           raid_recover_readd(a, s->bitmap->bits.super.uuid, &m->super,
-                              m->slot,
-                              s->bitmap->bits.super.events_cleared);
+    const MdSuper *in_sync[RAID_MAX_MEMBERS];
+    uint64_t events_cleared;
+    unsigned nr = 0;
+
+    if (!s->bitmap) {
+        return false;
+    }
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        if (s->members[i].state == RAID_MEMBER_IN_SYNC) {
+            in_sync[nr++] = &s->members[i].super;
+        }
+    }
+    WITH_QEMU_LOCK_GUARD(&s->bitmap->lock) {
+        events_cleared = s->bitmap->bits.super.events_cleared;
+    }
+    return raid_recover_readd(a, in_sync, nr, super, md_super_role(super),
+                              events_cleared);
 }
 
 /*
@@ -350,7 +362,7 @@ static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
         s->slots[m->slot] = m;
         s->rebuild_slot = m->slot;
         if (m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP) {
-            s->rebuild_by_bitmap = bits_tell(s, a, m);
+            s->rebuild_by_bitmap = opus_bits_tell(s, a, &m->super);
             break;
         }
         if (a->resync_offset == MD_RESYNC_DONE) {

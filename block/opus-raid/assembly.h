@@ -18,6 +18,12 @@
 int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
                                             Error **errp);
 
+/**
+ * opus_bits_tell: does the bitmap name all that a member lacks which left?
+ * @a: geometry, events and missing slots of the array; members have states
+ */
+bool opus_bits_tell(OpusRaid *s, const RaidAssembly *a, const MdSuper *super);
+
 /* Tell users what an array lacks that was just assembled for them. */
 void GRAPH_RDLOCK opus_announce(OpusRaid *s);
 

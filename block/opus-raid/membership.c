@@ -21,6 +21,7 @@
 #include "util/raid/extension.h"
 #include "util/raid/recover.h"
 #include "array.h"
+#include "assembly.h"
 #include "bad-blocks.h"
 #include "bitmap.h"
 #include "control.h"
@@ -44,20 +45,12 @@
 bool opus_member_can_return(OpusRaid *s, const MdSuper *super)
 {
     g_autofree RaidAssembly *a = g_new0(RaidAssembly, 1);
-    uint64_t events_cleared;
 
-    if (!s->bitmap) {
-        return false;
-    }
-    WITH_QEMU_LOCK_GUARD(&s->bitmap->lock) {
-        events_cleared = s->bitmap->bits.super.events_cleared;
-    }
     a->geom = s->geom;
     a->events = s->events;
     a->missing_slots = opus_missing_slots(s);
     return md_super_role(super) < s->geom.nr_slots &&
-           raid_recover_readd(a, s->bitmap->bits.super.uuid, super,
-                              md_super_role(super), events_cleared);
+           opus_bits_tell(s, a, super);
 }
 
 static const OpusMember *any_in_sync(const OpusRaid *s)

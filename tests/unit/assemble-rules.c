@@ -74,7 +74,33 @@ static void check_member(const RaidCandidate *candidates, unsigned nr,
     }
 }
 
-/* Whom @from knew, whom these knew, and so on: is @to among them? */
+/* Each slot is given to the member that the array was made with. */
+static bool all_first(const MdSuper *sb)
+{
+    uint32_t n = 0;
+
+    while (n < sb->raid_disks && n < sb->max_dev && sb->roles[n] == n) {
+        n++;
+    }
+    return n == sb->raid_disks;
+}
+
+/* Both give one slot to the same number, that of neither of them. */
+static bool same_third(const MdSuper *a, const MdSuper *b)
+{
+    for (uint32_t n = 0; n < a->max_dev && n < b->max_dev; n++) {
+        if (a->roles[n] == b->roles[n] && a->roles[n] < MD_ROLE_MAX &&
+            n != a->dev_number && n != b->dev_number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whom @from knew, whom these knew, and so on: is @to among them, or knew one
+ * of these all first members, or somebody whom @to knows so?
+ */
 static bool knew(const RaidCandidate *candidates, unsigned nr, unsigned from,
                  unsigned to)
 {
@@ -95,6 +121,11 @@ static bool knew(const RaidCandidate *candidates, unsigned nr, unsigned from,
                 known[i % nr] = more = true;
             }
         }
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        known[to] |= known[i] && candidates[i].super_error == MD_SUPER_OK &&
+                     (all_first(candidates[i].super) ||
+                      same_third(candidates[i].super, candidates[to].super));
     }
     return known[to];
 }

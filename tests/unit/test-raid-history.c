@@ -350,14 +350,65 @@ static void test_early_leaver(void)
     assert_refused(STRICT, RAID_REFUSE_STALE);
     g_assert_cmpint(out->member, ==, 1);
     assert_accepted(DEGRADED, 2);
-    /* Of those that 1 went along with, none is here. */
+    /* The one that 1 went along with is not here, but 0 knows it still. */
     super_set_make(set, 1, 3);
     super_set_say(set, ALL, 1, MD_ROLE_FAULTY);
     set->supers[1].roles[0] = MD_ROLE_FAULTY;
     set->supers[1].roles[1] = 1;
     set->supers[1].events -= 4;
     super_set_drop(set, 2);
+    assert_accepted(DEGRADED, 6);
+    /* Had that one gone, too, it could have been either way. */
+    super_set_say(set, 1, 2, MD_ROLE_FAULTY);
     assert_split_brain(1, 0);
+}
+
+/*
+ * All members but one leave one after the other, and each slot is given to a
+ * new one. Whichever of the first members is kept beside them is merely stale,
+ * for it never ran without the others. Had it, its table would say so.
+ */
+static void test_all_replaced(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(levels); i++) {
+        unsigned nr = levels[i] == 1 ? 2 : 4;
+
+        for (unsigned kept = 0; kept < nr; kept++) {
+            for (unsigned alone = 0; alone <= 1; alone++) {
+                super_set_make(set, levels[i], nr);
+                for (unsigned dev = 0; dev < nr; dev++) {
+                    MdSuper *sb = &set->supers[dev];
+
+                    if (dev == kept) {
+                        sb->roles[(kept + 1) % nr] = alone ? MD_ROLE_FAULTY
+                                                  : sb->roles[(kept + 1) % nr];
+                        continue;
+                    }
+                    sb->events += 20;
+                    sb->dev_number = nr + dev;
+                    sb->device_uuid[0] = 0x55;
+                }
+                super_set_add(set, kept);
+                set->supers[nr].events = 30;
+                set->supers[nr].dev_number = nr + kept;
+                for (unsigned dev = 0; dev < nr; dev++) {
+                    super_set_say(set, ALL & ~(1u << kept), dev,
+                                  MD_ROLE_FAULTY);
+                    super_set_say(set, ALL & ~(1u << kept), nr + dev, dev);
+                }
+                set->supers[kept].roles[nr] = MD_ROLE_SPARE;
+                if (alone) {
+                    assert_refused(DEGRADED, RAID_REFUSE_SPLIT_BRAIN);
+                    assert_refused(FORCE, RAID_REFUSE_SPLIT_BRAIN);
+                } else {
+                    assert_refused(STRICT, RAID_REFUSE_STALE);
+                    assert_accepted(DEGRADED, 0);
+                    g_assert_cmpint(out->verdicts[kept], ==,
+                                    RAID_MEMBER_STALE);
+                }
+            }
+        }
+    }
 }
 
 /*
@@ -509,6 +560,7 @@ int main(int argc, char **argv)
         { "circle", test_circle },
         { "back-without-rebuild", test_back_without_rebuild },
         { "early-leaver", test_early_leaver },
+        { "all-replaced", test_all_replaced },
         { "old-copy", test_old_copy },
         { "witness", test_witness },
         { "rebuilding", test_rebuilding },

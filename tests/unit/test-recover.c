@@ -518,14 +518,25 @@ static void test_rules(void)
  * Coming back by bitmap
  */
 
+/* The others have gone on without it. */
 static bool readd(const Case *c, const MdSuper *member)
 {
-    static const uint8_t uuid[16] = {
-        0x42, 0x42, 0x42, 0x42, 0x42, 0x42, 0x42, 0x42,
-        0x42, 0x42, 0x42, 0x42, 0x42, 0x42, 0x42, 0x42,
-    };
+    SuperSet *set = g_new(SuperSet, 1);
+    const MdSuper *in_sync[SLOTS];
+    unsigned nr = 0;
+    bool result;
 
-    return raid_recover_readd(&c->assembly, uuid, member, 1, 50);
+    super_set_make(set, 5, SLOTS);
+    super_set_say(set, ~0u, 1, MD_ROLE_FAULTY);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        if (i != 1) {
+            set->supers[i].events = 100;
+            in_sync[nr++] = &set->supers[i];
+        }
+    }
+    result = raid_recover_readd(&c->assembly, in_sync, nr, member, 1, 50);
+    g_free(set);
+    return result;
 }
 
 static void test_readd(void)
@@ -546,6 +557,15 @@ static void test_readd(void)
     member->events = 101;           /* it ran on its own */
     g_assert_false(readd(c, member));
     member->events = 60;
+    member->roles[2] = MD_ROLE_FAULTY;
+    g_assert_true(readd(c, member));    /* it went on with 0 for a while, ... */
+    for (unsigned i = 0; i < SLOTS; i++) {
+        member->roles[i] = i == 1 ? 1 : MD_ROLE_FAULTY;
+    }
+    g_assert_false(readd(c, member));   /* with nobody who is here now */
+    for (unsigned i = 0; i < SLOTS; i++) {
+        member->roles[i] = i;
+    }
 
     member->feature_map |= MD_FEATURE_RECOVERY_OFFSET;
     g_assert_false(readd(c, member));

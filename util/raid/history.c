@@ -21,6 +21,8 @@
  *   counts do occur: md takes one event back when it goes from dirty to clean,
  *   and may have to record a failure right after that.
  */
+#include <assert.h>
+#include <string.h>
 #include <linux/types.h>
 #include <linux/raid/md_p.h>
 
@@ -87,12 +89,56 @@ static bool is_condemned(const Judge *judge, const MdSuper *sb)
     return false;
 }
 
+static bool is_here(const Judge *judge, uint32_t dev)
+{
+    for (unsigned i = 0; i < judge->nr; i++) {
+        if (judge->supers[i]->dev_number == dev) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Does @new give the slot of some third member to the same one? If that is
+ * here, it speaks for itself: it may have been put back from an old copy.
+ */
+static bool knew_same(const Judge *judge, const MdSuper *old,
+                      const MdSuper *new)
+{
+    for (uint32_t dev = 0; dev < old->max_dev && dev < new->max_dev; dev++) {
+        if (old->roles[dev] < MD_ROLE_MAX &&
+            old->roles[dev] == new->roles[dev] && !is_here(judge, dev)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is each slot given to the number that was made for it? */
+static bool knew_the_first(const MdSuper *sb)
+{
+    for (uint32_t dev = 0; dev < sb->raid_disks; dev++) {
+        if (dev >= sb->max_dev || sb->roles[dev] != dev) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /*
  * Is @old merely an early leaver, though it and @new disown each other? (Two
  * members fail one after the other, and only the first one is replaced.) So it
  * is when a line leads from @old to @new, each member of which knew the next:
  * the next one then was there all the time that the one before it was, hence
  * lacks nothing of it. The line may pass through members that left, too.
+ *
+ * Two more signs need no superblock of the next one. Where @new gives a slot to
+ * a number that a member of the line gave the same slot, that one is merely not
+ * here: what it would say, @new says. And a member that gives each slot to the
+ * number that was made for it, for numbers below that of the slots are given at
+ * creation only, never ran without any of the first members; so whatever @new
+ * descends from had all that it has.
  *
  * This rests on a device number meaning one history: who rebuilds a member
  * that ran apart gives it a new number, as mdadm does.
@@ -105,7 +151,8 @@ static bool is_ancestor(const Judge *judge, const MdSuper *old,
     unsigned n = 1;
 
     for (unsigned i = 0; i < n; i++) {
-        if (!disowns(line[i], new)) {
+        if (!disowns(line[i], new) || knew_same(judge, line[i], new) ||
+            knew_the_first(line[i])) {
             return true;
         }
         for (unsigned j = 0; j < judge->nr; j++) {
@@ -256,6 +303,28 @@ static bool check_agreement(Judge *judge)
                 disowns(judge->supers[i], judge->supers[j])) {
                 return conflict(judge, i, j);
             }
+        }
+    }
+    return true;
+}
+
+bool raid_history_is_one(const MdSuper *const *supers, unsigned nr,
+                         const MdSuper *member)
+{
+    const MdSuper *all[RAID_MAX_CANDIDATES] = { member };
+    Judge judge = {
+        .supers = all, .nr = nr + 1, .out = &(RaidHistory) { .member = -1 },
+    };
+
+    assert(nr < RAID_MAX_CANDIDATES);
+    memcpy(&all[1], supers, nr * sizeof(all[0]));
+    find_newest(&judge);
+    for (unsigned i = 1; i < judge.nr; i++) {
+        const MdSuper *a = member->events <= all[i]->events ? member : all[i];
+        const MdSuper *b = a == member ? all[i] : member;
+
+        if (claims_slot(all[i]) && ran_apart(&judge, a, b)) {
+            return false;
         }
     }
     return true;

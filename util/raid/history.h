@@ -38,4 +38,15 @@ typedef struct RaidHistory {
 bool raid_history_judge(const MdSuper *const *supers, unsigned nr,
                         RaidHistory *out);
 
+/**
+ * raid_history_is_one: did @member run with these, or leave before?
+ * @supers: @nr of the members in sync, fewer than RAID_MAX_CANDIDATES
+ * @member: one that left; it may be half on its way back
+ *
+ * False when it ran apart, so that it holds what these lack, as far as the
+ * superblocks tell.
+ */
+bool raid_history_is_one(const MdSuper *const *supers, unsigned nr,
+                         const MdSuper *member);
+
 #endif /* UTIL_RAID_HISTORY_H */

@@ -265,14 +265,16 @@ static bool fits(const RaidAssembly *assembly, const MdSuper *member,
            member->data_size_sectors >= geom->member_bytes / RAID_SECTOR_BYTES;
 }
 
-bool raid_recover_readd(const RaidAssembly *assembly, const uint8_t *uuid,
+bool raid_recover_readd(const RaidAssembly *assembly,
+                        const MdSuper *const *in_sync, unsigned nr,
                         const MdSuper *member, unsigned slot,
                         uint64_t events_cleared)
 {
     uint32_t coming_back = MD_FEATURE_RECOVERY_OFFSET |
                            MD_FEATURE_RECOVERY_BITMAP;
 
-    if (memcmp(member->set_uuid, uuid, sizeof(member->set_uuid)) ||
+    if (!nr || memcmp(member->set_uuid, in_sync[0]->set_uuid,
+                      sizeof(member->set_uuid)) ||
         !fits(assembly, member, slot)) {
         return false;
     }
@@ -282,5 +284,6 @@ bool raid_recover_readd(const RaidAssembly *assembly, const uint8_t *uuid,
     }
     return (member->feature_map & MD_FEATURE_BITMAP_OFFSET) &&
            member->events >= events_cleared &&
-           member->events <= assembly->events;
+           member->events <= assembly->events &&
+           raid_history_is_one(in_sync, nr, member);
 }

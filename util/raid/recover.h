@@ -122,16 +122,19 @@ bool raid_recover(const RaidAssembly *assembly, const RaidFindings *found,
 /**
  * raid_recover_readd: may a member that is stale come back by the bitmap?
  * @assembly:       the array as it runs
+ * @in_sync:        @nr superblocks of its members in sync
  * @member:         the stale member's superblock
  * @slot:           the missing slot it is to fill
  * @events_cleared: highest of the current bitmaps
  *
  * Otherwise it has to be rebuilt as a whole, like a new one. It may when it
  * is of this array, kept its bitmap, held this slot and all of it when it went
- * (or was already coming back by bitmap), is as large as its slot, and missed
- * no clearing.
+ * (or was already coming back by bitmap), is as large as its slot, missed no
+ * clearing, and did not run without the others meanwhile: what it was given
+ * then, no bit names.
  */
-bool raid_recover_readd(const RaidAssembly *assembly, const uint8_t *uuid,
+bool raid_recover_readd(const RaidAssembly *assembly,
+                        const MdSuper *const *in_sync, unsigned nr,
                         const MdSuper *member, unsigned slot,
                         uint64_t events_cleared);
 
