@@ -81,7 +81,7 @@ static bool free_dev_number(const OpusRaid *s, uint32_t *number)
         }
         first = MAX(first, m->super.dev_number + 1);
         if (m->state == RAID_MEMBER_IN_SYNC) {
-            end = MIN(end, m->super.max_dev);
+            end = MIN(end, md_super_most_devices(&m->super));
         }
         for (uint32_t dev = first; dev < m->super.max_dev; dev++) {
             if (m->super.roles[dev] != MD_ROLE_SPARE) {
@@ -141,6 +141,7 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
                    "another device number", bdrv_get_node_name(s->bs));
         return false;
     }
+    md_super_add_devices(super, super->dev_number + 1);
     super->roles[super->dev_number] = MD_ROLE_SPARE;
 
     end = md_super_offset(super->minor_version, m->device_bytes);

@@ -131,15 +131,14 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
     for (unsigned i = 0; i < s->nr_members; i++) {
         const OpusMember *other = &s->members[i];
         uint32_t dev = other->super.dev_number;
+        bool holds = other->state == RAID_MEMBER_IN_SYNC ||
+                     (other->state == RAID_MEMBER_REBUILDING &&
+                      other->slot >= 0);
 
-        if (dev >= super->max_dev) {
-            continue;
-        }
-        if (other->state == RAID_MEMBER_IN_SYNC ||
-            (other->state == RAID_MEMBER_REBUILDING && other->slot >= 0)) {
-            super->roles[dev] = other->slot;
-        } else if (other->state == RAID_MEMBER_SPARE) {
-            super->roles[dev] = MD_ROLE_SPARE;
+        /* The table grows with the numbers, as it does when md writes it. */
+        if ((holds || other->state == RAID_MEMBER_SPARE) &&
+            md_super_add_devices(super, dev + 1)) {
+            super->roles[dev] = holds ? other->slot : MD_ROLE_SPARE;
         }
     }
 }

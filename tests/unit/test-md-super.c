@@ -521,6 +521,51 @@ static void test_round_trip(void)
     g_free(sb);
 }
 
+/* A table grows as far as nothing lies behind it, and stays valid. */
+static void test_add_devices(void)
+{
+    static const struct {
+        uint32_t feature;
+        int offset;
+        uint32_t most;
+    } behind[] = {
+        { 0, 0, MD_SUPER_MAX_DEVICES },
+        { MD_FEATURE_BITMAP_OFFSET, 8, MD_SUPER_MAX_DEVICES },
+        { MD_FEATURE_BITMAP_OFFSET, 2, (1024 - 256) / 2 },
+        { MD_FEATURE_BITMAP_OFFSET, 1, (512 - 256) / 2 },
+        { MD_FEATURE_PPL, 4, (2048 - 256) / 2 },
+        { MD_FEATURE_BAD_BLOCKS, 6, (3072 - 256) / 2 },
+    };
+    MdSuper *sb = g_new(MdSuper, 1);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(behind); i++) {
+        make(sb, 2);
+        sb->feature_map = behind[i].feature;
+        if (sb->feature_map & MD_FEATURE_BITMAP_OFFSET) {
+            sb->bitmap_offset_sectors = behind[i].offset;
+        } else if (sb->feature_map & MD_FEATURE_PPL) {
+            sb->ppl_offset_sectors = behind[i].offset;
+            sb->ppl_size_sectors = 8;
+        } else if (sb->feature_map) {
+            sb->bblog_offset_sectors = behind[i].offset;
+            sb->bblog_size_sectors = 8;
+        }
+        memset(&sb->roles[16], 0, 2 * (MD_SUPER_MAX_DEVICES - 16));
+        g_assert_cmpuint(md_super_most_devices(sb), ==, behind[i].most);
+        g_assert_true(md_super_add_devices(sb, 3));
+        g_assert_cmpuint(sb->max_dev, ==, 16);
+        g_assert_false(md_super_add_devices(sb, behind[i].most + 1));
+        g_assert_cmpuint(sb->max_dev, ==, 16);
+        for (uint32_t nr = 16; nr <= behind[i].most; nr++) {
+            g_assert_true(md_super_add_devices(sb, nr));
+            g_assert_cmpuint(sb->max_dev, ==, nr);
+            g_assert_cmpuint(sb->roles[nr - 1], ==, MD_ROLE_SPARE);
+        }
+        assert_error(sb, MD_SUPER_OK);
+    }
+    g_free(sb);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -536,5 +581,6 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/md-super/overlap", test_overlap);
     g_test_add_func("/raid/md-super/texts", test_texts);
     g_test_add_func("/raid/md-super/round-trip", test_round_trip);
+    g_test_add_func("/raid/md-super/add-devices", test_add_devices);
     return g_test_run();
 }

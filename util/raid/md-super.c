@@ -481,3 +481,42 @@ size_t md_super_encode(const MdSuper *sb, void *buf)
     le_put_u32(image, OFFSET_OF(sb_csum), checksum(image, bytes));
     return bytes;
 }
+
+/* Bytes from the superblock to what lies behind it first. */
+static uint64_t bytes_to(int64_t offset_sectors, uint64_t bytes)
+{
+    uint64_t here = (uint64_t)offset_sectors * RAID_SECTOR_BYTES;
+
+    return offset_sectors > 0 && here < bytes ? here : bytes;
+}
+
+uint32_t md_super_most_devices(const MdSuper *sb)
+{
+    uint64_t bytes = MD_SUPER_MAX_BYTES;
+    uint32_t nr;
+
+    if (sb->feature_map & MD_FEATURE_BITMAP_OFFSET) {
+        bytes = bytes_to(sb->bitmap_offset_sectors, bytes);
+    }
+    if (sb->feature_map & (MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS)) {
+        bytes = bytes_to(sb->ppl_offset_sectors, bytes);
+    }
+    if (sb->bblog_size_sectors) {
+        bytes = bytes_to(sb->bblog_offset_sectors, bytes);
+    }
+    bytes = bytes_to((int64_t)sb->data_offset_sectors -
+                     (int64_t)sb->super_offset_sectors, bytes);
+    nr = (bytes - SB_FIXED_BYTES) / 2;
+    return nr > sb->max_dev ? nr : sb->max_dev;
+}
+
+bool md_super_add_devices(MdSuper *sb, uint32_t nr)
+{
+    if (nr > md_super_most_devices(sb)) {
+        return false;
+    }
+    while (sb->max_dev < nr) {
+        sb->roles[sb->max_dev++] = MD_ROLE_SPARE;
+    }
+    return true;
+}

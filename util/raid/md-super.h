@@ -133,6 +133,17 @@ MdSuperError md_super_decode(const void *buf, size_t buf_bytes,
  */
 size_t md_super_encode(const MdSuper *sb, void *buf);
 
+/**
+ * md_super_add_devices: have room for @nr device numbers
+ *
+ * The new ones are spares. Returns false, and changes nothing, when there is
+ * no room: then max_dev says how many there are.
+ */
+bool md_super_add_devices(MdSuper *sb, uint32_t nr);
+
+/* How many device numbers md_super_add_devices() could make room for. */
+uint32_t md_super_most_devices(const MdSuper *sb);
+
 /* This member's entry in its own roles[]. */
 static inline uint16_t md_super_role(const MdSuper *sb)
 {
