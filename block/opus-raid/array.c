@@ -214,6 +214,28 @@ opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
 }
 
 int coroutine_fn GRAPH_RDLOCK
+opus_array_fail_spare_member(OpusRaid *s, unsigned slot, const char *reason,
+                             int err)
+{
+    OpusMember *m = s->slots[slot];
+
+    QEMU_LOCK_GUARD(&s->meta_lock);
+
+    if (s->state == RAID_ARRAY_FAILED) {
+        return -EIO;
+    }
+    if (!member_is_active(m)) {
+        return 0;
+    }
+    if (!opus_array_can_lose(s, slot)) {
+        QEMU_LOCK_GUARD(&s->state_lock);
+        qatomic_set(&m->condemned, false);
+        return 0;
+    }
+    return opus_array_update(s, RAID_BIT(slot), reason, err);
+}
+
+int coroutine_fn GRAPH_RDLOCK
 opus_array_write_failed(OpusRaid *s, OpusMember *m, const char *reason,
                         int err)
 {

@@ -36,6 +36,16 @@ opus_array_fail_member(OpusRaid *s, unsigned slot, const char *reason,
                        int err);
 
 /**
+ * opus_array_fail_spare_member: the same, if the array can do without it
+ *
+ * Whether it can is asked when no other failure is under way. If not, the
+ * member stays, and its requests are waited for again, however long.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_array_fail_spare_member(OpusRaid *s, unsigned slot, const char *reason,
+                             int err);
+
+/**
  * opus_array_write_failed: the same for the member of a slot, or for one that
  * is going to replace it; the latter is then given up.
  */

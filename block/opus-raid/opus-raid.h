@@ -47,7 +47,10 @@
  */
 #define OPUS_UNINITIALIZED __attribute__((uninitialized))
 
-/* Failed reads that a member may have had corrected before it is failed. */
+/*
+ * Failed reads that a member may have had before it is failed; those of hours
+ * ago count for less, as md has it.
+ */
 #define OPUS_READ_ERROR_LIMIT   20
 
 /* A rebuild gives up on no more than this where it can't go on. */
@@ -72,6 +75,11 @@ typedef struct OpusMember {
     /* Written under OpusRaid.meta_lock and state_lock, read under either */
     MdSuper super;
     RaidMemberState state;
+
+    /* Under OpusRaid.state_lock: see read-error.c */
+    uint64_t recent_errors;
+    uint64_t errors_counted;    /* of read_errors */
+    int64_t last_error_ms;
 
     /* Atomic */
     uint64_t read_errors;

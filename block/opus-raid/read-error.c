@@ -9,6 +9,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
+#include "qemu/timer.h"
 #include <linux/raid/md_p.h>
 #include "array.h"
 #include "length.h"
@@ -46,6 +47,21 @@ static bool is_gone(int err)
            err == -ETIMEDOUT || err == -ESHUTDOWN;
 }
 
+/* Those of long ago count for little: see raid_errors_left(). */
+static uint64_t recent_errors(OpusRaid *s, OpusMember *m)
+{
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    uint64_t all = qatomic_read(&m->read_errors);
+
+    QEMU_LOCK_GUARD(&s->state_lock);
+    m->recent_errors = raid_errors_left(m->recent_errors,
+                                        now - m->last_error_ms) +
+                       (all - m->errors_counted);
+    m->errors_counted = all;
+    m->last_error_ms = now;
+    return m->recent_errors;
+}
+
 bool opus_array_can_lose(OpusRaid *s, unsigned slot)
 {
     QEMU_LOCK_GUARD(&s->state_lock);
@@ -69,10 +85,9 @@ opus_array_read_failed(OpusRaid *s, unsigned slot, int err)
     } else if (raid_has_mirrors(&s->geom) && opus_member_is_failfast(m)) {
         /* As md has it, for mirrors only. */
         reason = "read (failfast)";
-    } else if (qatomic_read(&m->read_errors) <= s->read_error_limit) {
+    } else if (recent_errors(s, m) <= s->read_error_limit) {
         return 0;
     }
     /* What is gone with the member can't be had from elsewhere: keep it. */
-    return opus_array_can_lose(s, slot)
-           ? opus_array_fail_member(s, slot, reason, err) : 0;
+    return opus_array_fail_spare_member(s, slot, reason, err);
 }

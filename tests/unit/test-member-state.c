@@ -352,6 +352,24 @@ static void test_state_of_many(void)
     g_free(geom);
 }
 
+/* Half of them each hour, and none after a day or two. */
+static void test_errors_left(void)
+{
+    const int64_t hour = 3600 * 1000;
+
+    for (uint64_t errors = 0; errors < 100; errors++) {
+        uint64_t left = errors;
+
+        g_assert_cmpuint(raid_errors_left(errors, -hour), ==, errors);
+        for (int64_t n = 0; n < 200; n++, left /= 2) {
+            g_assert_cmpuint(raid_errors_left(errors, n * hour), ==, left);
+            g_assert_cmpuint(raid_errors_left(errors, (n + 1) * hour - 1), ==,
+                             left);
+        }
+    }
+    g_assert_cmpuint(raid_errors_left(UINT64_MAX, INT64_MAX), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -362,6 +380,7 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/member-state/state-of-raid10",
                     test_state_of_raid10);
     g_test_add_func("/raid/member-state/state-of-many", test_state_of_many);
+    g_test_add_func("/raid/member-state/errors-left", test_errors_left);
     add_all_illegal();
     return g_test_run();
 }

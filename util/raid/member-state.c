@@ -166,3 +166,12 @@ RaidArrayState raid_array_state_of(const RaidGeometry *geom,
     }
     return RAID_ARRAY_OPTIMAL;
 }
+
+#define HOUR_MS     (INT64_C(3600) * 1000)
+
+uint64_t raid_errors_left(uint64_t errors, int64_t ms)
+{
+    int64_t hours = ms > 0 ? ms / HOUR_MS : 0;
+
+    return hours < 64 ? errors >> hours : 0;
+}

@@ -56,4 +56,13 @@ RaidArrayState raid_array_state_of(const RaidGeometry *geom,
                                    RaidMask missing_slots, bool clean,
                                    bool forced);
 
+/**
+ * raid_errors_left: how many of a member's read errors still count
+ * @errors: that counted at the last one
+ * @ms:     since then
+ *
+ * Half of them each hour, as md has it: a drive may have some in its life.
+ */
+uint64_t raid_errors_left(uint64_t errors, int64_t ms);
+
 #endif /* UTIL_RAID_MEMBER_STATE_H */
