@@ -6,6 +6,8 @@ when it was last asked.
 Must not know: requests.
 """
 
+from commands import Commands
+from crossings import conditions
 from daemon import Refused
 from members import delay_rule, random_rule
 from oracle import Wrong
@@ -17,17 +19,20 @@ NODE = 'r0'
 class Chaos:
     """One run of the daemon. Called between requests."""
 
-    def __init__(self, daemon, shape, members, oracle, rng, diary, count,
-                 aio):
+    def __init__(self, setup, daemon, shape, members, oracle, rng, aio):
         self.daemon = daemon
         self.shape = shape
         self.members = members
         self.oracle = oracle
         self.rng = rng
-        self.diary = diary
-        self.count = count
+        self.diary = setup.diary
+        self.count = setup.count
+        self.crossings = setup.crossings
         self.aio = aio
         self.info = None
+        self.iothreads = 1
+        self.read_only = False
+        self.commands = Commands(self, setup.directory)
         self.replaced = set()       # slots of members that are being replaced
         self.wild = False           # members are to fail
         self._set_failing(False)
@@ -67,12 +72,17 @@ class Chaos:
         for event in self.daemon.take_events():
             if event['event'].startswith('OPUS_RAID_'):
                 self._note_event(event['event'], event['data'])
+            elif event['event'] == 'BLOCK_JOB_COMPLETED':
+                self.diary.note(f"job {event['data']['device']} ended: "
+                                f"{event['data'].get('error', 'well')}")
 
     def _note_event(self, name, data):
         self.count[name] += 1
         words = ' '.join(f'{key}={value}' for key, value in data.items()
                          if key != 'node-name')
         self.diary.note(f'event {name} {words}')
+        if name == 'OPUS_RAID_MISMATCH':
+            raise Wrong(f'members do not fit together: {data}')
         if name == 'OPUS_RAID_MEMBER_FAILED':
             self._lost(self.members.by_name(data['member']))
         elif name == 'OPUS_RAID_MEMBER_IN_SYNC':
@@ -110,7 +120,19 @@ class Chaos:
         if self.shape.parity and self.info['state'] == 'resync-pending':
             return 0
         return (self.shape.tolerates - self.missing()
-                - len(self.members.armed()))
+                - len(self.members.armed()) - self.has_bad_blocks())
+
+    def has_bad_blocks(self):
+        """Then one member less can be missed, in some place."""
+        return any(entry.get('bad-bytes') for entry in self.info['members'])
+
+    # --- what meets
+
+    def met(self, row):
+        """Something was done, in the condition that was seen last."""
+        self.crossings.note(row, conditions(
+            self.info, self.iothreads,
+            self.commands.array.get('member-timeout'), self.read_only))
 
     # --- before the array is opened
 
@@ -144,7 +166,10 @@ class Chaos:
         actions = [self._fail] * 3 + [self._add] * 3 + [
             self._remove, self._remove, self._readd, self._readd, self._speed,
             self._pause, self._cancel, self._remove_in_use, self._policy,
-            self._replace, self._replace]
+            self._replace, self._replace, *self.commands.actions()]
+        if self.commands.overlay:
+            # The array is read-only below it.
+            actions = [self._fail, *self.commands.actions_on_overlay()]
         self.rng.shuffle(actions)
         for action in actions:
             if action():
@@ -154,7 +179,7 @@ class Chaos:
         return [entry for entry in self.info['members']
                 if entry['state'] in states and 'node-name' in entry]
 
-    def _try(self, command, **args):
+    def attempt(self, command, **args):
         """Returns None, or why it was refused."""
         words = ' '.join(str(value) for value in args.values())
         try:
@@ -166,8 +191,12 @@ class Chaos:
         return None
 
     def _fail(self):
+        return self.wild and self.fail()
+
+    def fail(self):
+        """One of those that may, by command. It is to stay failed."""
         found = self.entries('in-sync', 'rebuilding')
-        if not found or not self.wild:
+        if not found:
             return False
         entry = self.rng.choice(found)
         if 'slot' not in entry:
@@ -178,8 +207,9 @@ class Chaos:
         member.in_sync = False
         self._set_failing(True)
         self.count['fail-member'] += 1
-        if not self._try('opus-raid-fail-member', node_name=NODE,
-                         member=member.name):
+        if not self.attempt('opus-raid-fail-member', node_name=NODE,
+                            member=member.name):
+            self.met('fail')
             self._lost(member)
         return True
 
@@ -188,8 +218,8 @@ class Chaos:
         if not found:
             return False
         member = self.members.by_name(self.rng.choice(found)['node-name'])
-        if self._try('opus-raid-remove-member', node_name=NODE,
-                     member=member.name):
+        if self.attempt('opus-raid-remove-member', node_name=NODE,
+                        member=member.name):
             return True
         self.daemon.cmd('blockdev-del', node_name=member.name)
         member.node = None
@@ -206,8 +236,8 @@ class Chaos:
         if not found or self.rng.random() < 0.7:
             return False
         name = self.rng.choice(found)['node-name']
-        if self._try('opus-raid-remove-member', node_name=NODE,
-                     member=name):
+        if self.attempt('opus-raid-remove-member', node_name=NODE,
+                        member=name):
             return True
         # It may have failed since we looked.
         self.look()
@@ -217,7 +247,7 @@ class Chaos:
 
     def _add(self):
         unused = self.members.unused()
-        if not unused:
+        if not unused or not self.shape.tolerates:
             return False
         member = self.rng.choice(unused)
         rules = []
@@ -227,8 +257,10 @@ class Chaos:
             member.armed = what
             self.diary.note(f'{member.name}: {what}')
         self.daemon.cmd('blockdev-add', **member.make_node(self.aio, rules))
-        error = self._try('opus-raid-add-member', node_name=NODE,
-                          member=member.name)
+        error = self.attempt('opus-raid-add-member', node_name=NODE,
+                             member=member.name, **self._flags())
+        if not error:
+            self.met('add')
         self.count['add-member'] += 1
         if error and not member.armed:
             raise Wrong(f'a blank member was refused: {error}')
@@ -245,18 +277,25 @@ class Chaos:
             return False
         member = self.rng.choice(gone)
         self.daemon.cmd('blockdev-add', **member.make_node(self.aio))
-        error = self._try('opus-raid-add-member', node_name=NODE,
-                          member=member.name)
+        error = self.attempt('opus-raid-add-member', node_name=NODE,
+                             member=member.name)
         self.count['came back' if not error else 'could not come back'] += 1
         if error and self.rng.random() < 0.5:
-            error = self._try('opus-raid-add-member', node_name=NODE,
-                              member=member.name, force=True)
+            error = self.attempt('opus-raid-add-member', node_name=NODE,
+                                 member=member.name, force=True)
         if error:
             self.daemon.cmd('blockdev-del', node_name=member.name)
             member.node = None
         else:
+            self.met('re-add')
             member.failed = False
         return True
+
+    def _flags(self):
+        """For a member of a mirror, now and then."""
+        if self.shape.parity or self.rng.random() < 0.7:
+            return {}
+        return {self.rng.choice(('write_mostly', 'failfast')): True}
 
     def _replace(self):
         """A spare, or a blank one, takes the place of one that works."""
@@ -273,10 +312,12 @@ class Chaos:
             self.daemon.cmd('blockdev-add', **new.make_node(self.aio))
             options['replacement'] = new.name
         old.in_sync = False
-        error = self._try('opus-raid-replace-member', node_name=NODE,
-                          member=old.name, **options)
+        error = self.attempt('opus-raid-replace-member', node_name=NODE,
+                             member=old.name, **options)
         self.count['replace-member refused' if error
                    else 'replace-member'] += 1
+        if not error:
+            self.met('replace')
         if error and new:
             self.daemon.cmd('blockdev-del', node_name=new.name)
             new.node = None
@@ -290,9 +331,11 @@ class Chaos:
             return False
         policy = self.rng.choice(policies)
         old, self.shape.policy = self.shape.policy, None
-        error = self._try('opus-raid-set-consistency-policy', node_name=NODE,
-                          policy=policy)
+        error = self.attempt('opus-raid-set-consistency-policy', node_name=NODE,
+                             policy=policy)
         self.shape.policy = old if error else policy
+        if not error:
+            self.met('policy change')
         self.count[f'policy {policy} {"refused" if error else "set"}'] += 1
         return True
 
@@ -306,7 +349,7 @@ class Chaos:
         if not self._job():
             return False
         speed = self.rng.choice((0, 0, 1 << 20, 4 << 20))
-        self._try('block-job-set-speed', device=JOB, speed=speed)
+        self.attempt('block-job-set-speed', device=JOB, speed=speed)
         return True
 
     def _pause(self):
@@ -314,14 +357,14 @@ class Chaos:
         if not job:
             return False
         command = 'resume' if job['status'] == 'paused' else 'pause'
-        self._try(f'block-job-{command}', device=JOB)
+        self.attempt(f'block-job-{command}', device=JOB)
         return True
 
     def _cancel(self):
         if not self._job() or self.rng.random() < 0.5:
             if (self.missing() or self.replaced) and not self._job():
-                self._try('opus-raid-rebuild', node_name=NODE)
+                self.attempt('opus-raid-rebuild', node_name=NODE)
                 return True
             return False
-        self._try('block-job-cancel', device=JOB)
+        self.attempt('block-job-cancel', device=JOB)
         return True

@@ -14,6 +14,7 @@ from daemon import Daemon, Died, Refused
 from members import Members
 from oracle import Oracle, Wrong
 from raidtest.nbd import Client
+from rest import Rest
 from shape import LOGS
 
 MOST_RUNS = 14
@@ -46,6 +47,8 @@ class Life:
         self.exports = 0
         self.retry = False          # without those that failed
         self.settled = True         # stopped, in sync, nothing in doubt
+        self.requests = None
+        self.bad = None             # a member that has bad blocks
 
     def close(self):
         if self.daemon:
@@ -110,6 +113,8 @@ class Life:
         for member in members:
             member.in_sync = True
         self._end_in_good_order()
+        if self.shape.write_mostly:
+            members[self.rng.randrange(len(members))].set_flags(1)
         self.count['arrays'] += 1
 
     def _end_in_good_order(self):
@@ -125,6 +130,8 @@ class Life:
         self.runs += 1
         if self.settled and self.rng.random() < 0.4:
             self._look_with_members_missing()
+        if self.settled and not self.bad and self.rng.random() < 0.2:
+            self._plant_bad_blocks()
         # Whether members may fail has to be known before nodes are made.
         self.wild = self.rng.random() < 0.6 or \
             not self.shape.needs_log_when_degraded()
@@ -146,6 +153,22 @@ class Life:
         return not self.settled and self.runs < 2 * MOST_RUNS and \
             not self._is_stuck(chaos)
 
+    def _plant_bad_blocks(self):
+        """As if a rebuild had left them, of something that was never written.
+
+        There is another copy, or parity, until a member goes missing.
+        """
+        if not self.shape.bears_bad_blocks():
+            return
+        member = self.rng.choice([m for m in self.members.belonging()
+                                  if m.in_sync])
+        room = (member.size - self.shape.data_offset) // 512 // 2
+        if member.plant_bad(self.rng.randrange(0, room, 8),
+                            8 * self.rng.randint(1, 16)):
+            self.bad = member
+            self.diary.note(f'{member.name}: has bad blocks')
+            self.count['bad blocks'] += 1
+
     def _is_stuck(self, chaos):
         """Nothing ends the wait for a resync, so little can be tried."""
         return not self.setup.has_resync and chaos.info and \
@@ -164,6 +187,8 @@ class Life:
         self._forget_nodes()
         if chaos.info:
             self.diary.note(f'last seen: {chaos.states()}')
+            if not chaos.has_bad_blocks():
+                self.bad = None
 
     def _died(self, chaos, client_load):
         """The daemon has ended by itself, or was killed."""
@@ -177,6 +202,8 @@ class Life:
             self.must_open = not (self.shape.needs_log_when_degraded() and
                                   chaos.failing)
         self.count['kills'] += 1
+        if chaos.info:
+            chaos.met('kill')
         self.diary.note(f'killed; {self.oracle.doubts()} sectors in doubt')
 
     # --- opening
@@ -196,8 +223,8 @@ class Life:
             self._forget_nodes()
             daemon = self._start(['--object', 'iothread,id=io0', '--object',
                                   'iothread,id=io1'])
-            chaos = Chaos(daemon, self.shape, self.members, self.oracle,
-                          self.rng, self.diary, self.count, self.aio)
+            chaos = Chaos(self.setup, daemon, self.shape, self.members,
+                          self.oracle, self.rng, self.aio)
             if self.rng.random() < 0.1:
                 daemon.kill_in(self.rng.random() * 0.06)
             try:
@@ -213,18 +240,18 @@ class Life:
         given = self._given()
         expected = {m.name for m in given if m.in_sync}
         may_fail = self.settled or not self.shape.needs_log_when_degraded()
-        budget = self.shape.tolerates - self._lost(given)
+        budget = self.shape.tolerates - self._lost(given) - bool(self.bad)
         self.written = False
         nodes = chaos.arm(given, budget if self.wild and may_fail and
                           self.rng.random() < 0.4 else 0)
         for member in given:
             self.diary.note(member.super_line())
         names = [self._add(node) for node in nodes]
-        array = {'driver': 'opus-raid', 'node-name': NODE, 'members': names,
-                 'discard': 'unmap',
-                 'rebuild-speed': self.rng.choice((0, 0, 512 << 10, 4 << 20))}
+        chaos.commands.array = {'driver': 'opus-raid', 'node-name': NODE,
+                                'members': names, 'discard': 'unmap'}
+        chaos.commands.options()
         try:
-            self._add(array)
+            self._add(chaos.commands.array)
         except Refused as error:
             self._check_refusal(str(error), given)
             return False
@@ -232,11 +259,13 @@ class Life:
         chaos.look()
         self.diary.note(f'opened: {chaos.states()}')
         chaos.look()                # for the events of what it showed
+        self._check_size(chaos.info['size'])
         self._check_verdicts(chaos, expected)
         if self.shape.policy in LOGS and \
                 chaos.info['state'] == 'resync-pending':
             raise Wrong('a log was kept, and not replayed')
         self.count['starts'] += 1
+        chaos.met('restart')
         return True
 
     def _lost(self, given):
@@ -255,6 +284,12 @@ class Life:
             raise Wrong(f'refused: {text}')
         self.count['refused as it must be'] += 1
         self.daemon.stop()
+
+    def _check_size(self, size):
+        """It may have grown when it was killed, and never shrinks."""
+        if size < len(self.oracle):
+            raise Wrong(f'it had {len(self.oracle)} bytes, and has {size}')
+        self.oracle.grow(size)
 
     def _check_verdicts(self, chaos, expected):
         """Nobody is lost without a cause, and no failed one comes back."""
@@ -282,11 +317,12 @@ class Life:
         kind, = self.rng.choices(list(endings), list(endings.values()))
         return kind
 
-    def _export(self):
+    def _export(self, chaos):
         """Exports and their clients; several iothreads at times."""
         threads = self.rng.choice(([None], ['io0'], ['io0', 'io1']))
         clients = []
         self.exports = len(threads)
+        chaos.iothreads = len(threads)
         for i, iothread in enumerate(threads):
             options = {}
             if iothread:
@@ -301,24 +337,40 @@ class Life:
         return clients
 
     def _live(self, chaos, ending):
-        requests = None
+        self.requests = None
         try:
-            requests = load.Load(self._export(), self.oracle, self.rng,
-                                 self.count)
-            self.daemon.idle = requests.step
-            load.read_all(requests.clients[0], self.oracle,
+            self._begin_load(chaos)
+            load.read_all(self.requests.clients[0], self.oracle,
                           'after the start', self.count)
             if chaos.is_settled():
                 self.oracle.settle()
-            self._load(chaos, ending, requests)
+            self._load(chaos, ending)
         except Died:
-            self._died(chaos, requests)
+            self._died(chaos, self.requests)
 
-    def _load(self, chaos, ending, requests):
+    def _begin_load(self, chaos):
+        self.requests = load.Load(self._export(chaos), self.oracle, self.rng,
+                                  self.count)
+        self.daemon.idle = self.requests.step
+        chaos.commands.hold = self.requests.hold
+
+    def _end_load(self):
+        """No client, and no export."""
+        self.daemon.idle = lambda: None
+        self.requests.close()
+        self.requests = None
+        # QEMU's NBD server trips over clients in other iothreads otherwise.
+        for i in range(self.exports):
+            self._remove_export(f'e{i}')
+
+    def _load(self, chaos, ending):
+        """Some time of it; now and then all users of the array go."""
         seconds = self.rng.choice((0.3, 1, 2, 4)) * (0.5 + self.rng.random())
+        end = self.diary.seconds() + seconds
         if ending in (KILL, KILL_REFUSED):
             self.daemon.kill_in(seconds)
-            seconds += 3600
+            end += 3600
+        chaos.commands.snapshots = ending not in (KILL, KILL_REFUSED)
         next_act = self.diary.seconds() + 0.1
 
         def between():
@@ -327,12 +379,30 @@ class Life:
                 chaos.act(self.wild)
                 next_act = self.diary.seconds() + self.rng.random() * 0.3
         self.written = True
-        requests.run(seconds, between)
-        requests.quiesce()
+        while self.diary.seconds() < end:
+            self.requests.run(min(end - self.diary.seconds(),
+                                  0.2 + self.rng.random()), between)
+            if self.rng.random() < 0.3 and not chaos.commands.overlay:
+                self._end_load()
+                Rest(chaos, self._look_read_only).take(self.wild)
+                self._check_size(chaos.info['size'])
+                self._begin_load(chaos)
+        chaos.commands.no_snapshot()
+        chaos.commands.end_jobs()
+        self.requests.quiesce()
         if ending == KILL_CLEAN:
-            self._kill_clean(chaos, requests)
+            self._kill_clean(chaos, self.requests)
         else:
-            self._quit(chaos, requests)
+            self._quit(chaos, self.requests)
+
+    def _look_read_only(self, chaos):
+        """While the array is read-only."""
+        self.daemon.cmd('block-export-add', type='nbd', id='look',
+                        node_name=NODE, name='look')
+        with self._connect('look') as client:
+            load.read_all(client, self.oracle, 'read-only', self.count)
+        self._remove_export('look')
+        chaos.look()
 
     def _wait_clean(self, chaos, requests):
         """Reads go on; they keep nothing dirty."""
@@ -358,12 +428,9 @@ class Life:
                           self.count)
         chaos.look()
         settled = chaos.is_settled()
-        self.daemon.idle = lambda: None
-        for client in requests.clients:
-            client.close()
-        # QEMU's NBD server trips over clients in other iothreads otherwise.
-        for i in range(self.exports):
-            self._remove_export(f'e{i}')
+        for row in ('discard', 'zeroes'):
+            chaos.met(row)
+        self._end_load()
         status = self.daemon.quit()
         if status:
             raise Wrong(f'the daemon ended with status {status}')
@@ -380,6 +447,8 @@ class Life:
         self._start()
         for lost in [(), *self.shape.losses(self.rng, 6)]:
             here = [m for i, m in enumerate(members) if i not in lost]
+            if self.bad in here and len(lost) == self.shape.tolerates:
+                continue
             nodes = [m.make_node(self.aio) for m in here]
             self._add({'driver': 'opus-raid', 'node-name': 'reader',
                        'members': nodes, 'read-only': True})

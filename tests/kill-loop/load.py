@@ -45,6 +45,7 @@ class Load:
     def __init__(self, clients, oracle, rng, count):
         self.clients = clients
         self.oracle = oracle
+        self.size = len(oracle)     # as the clients know it; it may grow
         self.rng = rng
         self.count = count          # Counter of the whole loop
         self.writing = True
@@ -70,7 +71,7 @@ class Load:
 
     def _pick(self):
         """A range that touches none in flight, or None."""
-        size = len(self.oracle)
+        size = self.size
         length = SECTOR * self.rng.randint(1, 1 << self.rng.randint(0, 7))
         if self.rng.random() < 0.02:
             length = self._aligned(self.rng.randint(1, 16) * 65536)
@@ -177,6 +178,16 @@ class Load:
             self.step()
             between()
 
+    def hold(self, held):
+        """Submit nothing new for now, or go on."""
+        self.submitting = not held
+
+    def close(self):
+        """Nothing is in flight any more."""
+        self.quiesce()
+        for client in self.clients:
+            client.close()
+
     def quiesce(self):
         """Until nothing is in flight."""
         self.submitting = False
@@ -213,11 +224,12 @@ class Load:
 
 
 def read_all(client, oracle, what, count):
-    """The whole array must be as it should."""
+    """The whole array must be as it should; or what the client sees of it."""
     step = 1 << 20
+    size = min(len(oracle), client.size)
     try:
-        for offset in range(0, len(oracle), step):
-            length = min(step, len(oracle) - offset)
+        for offset in range(0, size, step):
+            length = min(step, size - offset)
             oracle.check(what, offset, client.read(offset, length))
             count['bytes read'] += length
     except ConnectionError as error:

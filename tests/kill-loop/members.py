@@ -6,8 +6,9 @@ Must not know: daemons, requests.
 """
 
 import os
+import struct
 
-from raidtest.superblock import Superblock
+from raidtest.superblock import BAD_BLOCKS, Superblock, patch
 
 SUPER_SECTOR = 8
 SPARES = 2
@@ -37,6 +38,29 @@ class Member:
         superblock = Superblock(self.path)
         return superblock.is_valid() and superblock.set_uuid == uuid
 
+    def set_flags(self, flags):
+        """WriteMostly1 and FailFast1 of md."""
+        patch(self.path, devflags=flags)
+
+    def plant_bad(self, sector, sectors):
+        """Record a range of its data area as bad, as md would. False: no log.
+
+        What is there is not believed any more, so make it wrong.
+        """
+        sb = Superblock(self.path)
+        if not sb.bblog_size:
+            return False
+        log = bytearray(b'\xff' * sb.bblog_size * 512)
+        struct.pack_into('<Q', log, 0, (sb.data_offset + sector) << 10 |
+                         sectors)
+        with open(self.path, 'r+b') as file:
+            file.seek((sb.super_offset + sb.bblog_offset) * 512)
+            file.write(log)
+            file.seek((sb.data_offset + sector) * 512)
+            file.write(b'#' * (sectors * 512))
+        patch(self.path, feature_map=sb.feature_map | BAD_BLOCKS)
+        return True
+
     def super_line(self):
         """Its superblock in one line."""
         sb = Superblock(self.path)
@@ -63,13 +87,27 @@ class Member:
 
 
 class Members:
-    """All files of one array."""
+    """All files of one array.
+
+    They may become larger; one that is made blank has the new size, too.
+    """
 
     def __init__(self, directory, shape):
         self.all = [Member(os.path.join(directory, f'm{i}.img'),
                            shape.member_bytes)
                     for i in range(shape.slots + SPARES)]
         self.uuid = None
+        self.growths = 0
+
+    def grow(self, size, resize_node):
+        """All of them; those that have a node at the moment by its name."""
+        self.growths += 1
+        for member in self.all:
+            member.size = size
+            if member.node:
+                resize_node(member.name, size)
+            else:
+                os.truncate(member.path, size)
 
     def by_name(self, name):
         return next(m for m in self.all if m.name == name)

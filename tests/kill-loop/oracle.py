@@ -54,6 +54,10 @@ class Oracle:
     def __len__(self):
         return len(self.data)
 
+    def grow(self, size):
+        """There is more of it, which is zero."""
+        self.data.extend(bytes(size - len(self.data)))
+
     def doubts(self):
         return len(self._doubts)
 

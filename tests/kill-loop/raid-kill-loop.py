@@ -3,15 +3,17 @@
 """A daemon that is killed again and again, and arrays that lose nothing.
 
 A storage daemon has an array of files; several clients read and write, and
-every sector is stamped. Members fail, spares are added and rebuilt; every few
-seconds the daemon is killed (SIGKILL), and opens the array from its members as
-they are. Then all that was acknowledged must be there, what was not must be
+every sector is stamped. Members fail, spares are added and rebuilt; the array
+is checked, grown, copied, reopened, read-only or inactive for a while; every
+few seconds the daemon is killed (SIGKILL), or ends in good order, and opens the
+array from its members as they are. Then all that was acknowledged must be there, what was not must be
 old or new, and nothing else may have changed. Now and then that must hold with
 each tolerated set of members missing.
 
 The host's page cache survives: lost flushes are not what this finds.
 
 usage: raid-kill-loop.py [--seed N] [--minutes M] [--level LEVEL] [--keep]
+                         [--crossings]
 """
 
 import argparse
@@ -31,6 +33,7 @@ sys.path.insert(0, os.path.join(HERE, '..', 'iotests'))
 
 # pylint: disable=wrong-import-position
 from daemon import Daemon, Died, Hung, Refused      # noqa: E402
+from crossings import Crossings                     # noqa: E402
 from diary import Diary                             # noqa: E402
 from life import Life                               # noqa: E402
 from oracle import Wrong                            # noqa: E402
@@ -50,6 +53,7 @@ class Setup:
         self.directory = directory
         self.diary = Diary(self.path('diary'))
         self.count = collections.Counter()
+        self.crossings = Crossings()
         self.has_resync = False
         self.policies = []
 
@@ -87,10 +91,12 @@ def parse():
                         help='choices follow from it, but for time (random)')
     parser.add_argument('--minutes', type=float, default=5,
                         help='0: until interrupted (%(default)s)')
-    parser.add_argument('--level', choices=('raid1', 'raid5', 'raid6',
-                                            'raid10'))
+    parser.add_argument('--level', choices=('raid0', 'raid1', 'raid5',
+                                            'raid6', 'raid10'))
     parser.add_argument('--keep', action='store_true',
                         help='keep members and diary when it fails')
+    parser.add_argument('--crossings', action='store_true',
+                        help='tell what was done to arrays in which condition')
     return parser.parse_args()
 
 
@@ -164,6 +170,8 @@ def main():
         print(f'FAILED: seed {options.seed}')
     finally:
         summary(setup)
+        if options.crossings:
+            print(*setup.crossings.lines(), sep='\n')
         setup.diary.close()
         if not (failed and options.keep):
             shutil.rmtree(setup.directory)

@@ -22,11 +22,16 @@ class Shape:
     """
 
     def __init__(self, rng, level=None, policies=()):
-        self.level = level or rng.choice(('raid1', 'raid5', 'raid5', 'raid6',
-                                          'raid6', 'raid10'))
+        self.level = level or rng.choice(('raid0', 'raid1', 'raid1', 'raid5',
+                                          'raid5', 'raid6', 'raid6', 'raid10',
+                                          'raid10'))
         self.options = {'level': self.level}
         self.parity = self.level in ('raid5', 'raid6')
-        if self.level == 'raid1':
+        self.mirrors = self.level in ('raid1', 'raid10')
+        if self.level == 'raid0':
+            self.slots = rng.randint(2, 5)
+            self.tolerates = 0
+        elif self.level == 'raid1':
             self.slots = rng.randint(2, 4)
             self.tolerates = self.slots - 1
         elif self.parity:
@@ -49,9 +54,12 @@ class Shape:
 
     def _choose_policy(self, rng, policies):
         levels = {'ppl': ('raid5',), 'journal': ('raid5', 'raid6')}
+        if self.level == 'raid0':
+            policies = ()
         self.policies = [policy for policy in policies
                          if self.level in levels.get(policy, (self.level,))]
         self.policy = rng.choice(self.policies or ['resync'])
+        self.write_mostly = self.mirrors and rng.random() < 0.3
         if self.policies:
             self.options['consistency-policy'] = self.policy
         if self.policy == 'bitmap':
@@ -72,6 +80,10 @@ class Shape:
         Nothing but a log of what was being written could make up for that.
         """
         return self.parity and self.policy not in LOGS
+
+    def bears_bad_blocks(self):
+        """Killed while it is dirty, can it do without a part of a member?"""
+        return self.mirrors or self.policy == 'journal'
 
     def may_garble(self):
         """Dirty and degraded, may a write in flight leave neither old nor new?
