@@ -20,7 +20,7 @@ typedef struct Trial {
     uint64_t offered;           /* disks that are given at assembly */
     uint64_t removed;           /* disks that belonged to it, and are not */
     uint64_t trusted;           /* in sync when last seen, and well since */
-    uint64_t shaky;             /* a read of them fails, or has since we looked */
+    uint64_t shaky;             /* a read of them fails, or has failed */
     uint64_t leaving;           /* are replaced, now or when there is time */
     uint64_t bad;               /* the disk that has bad blocks */
     bool crashed;               /* not closed cleanly since it was in sync */
