@@ -461,6 +461,20 @@ static int coroutine_fn write_super(const NewArray *a, unsigned slot)
     return opus_new_member_write_super(m, super);
 }
 
+/* Before anything is written: whoever opens it has the last word. */
+static bool check_supers(const NewArray *a, Error **errp)
+{
+    g_autofree MdSuper *super = g_new(MdSuper, 1);
+
+    for (unsigned i = 0; i < a->nr; i++) {
+        fill_super(a, i, super);
+        if (!opus_new_member_can_keep(&a->members[i], super, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int coroutine_fn create_array(NewArray *a, Error **errp)
 {
     RaidGeometryParams params = { 0 };
@@ -468,7 +482,8 @@ static int coroutine_fn create_array(NewArray *a, Error **errp)
 
     if (!opus_create_params(a->opts, &params, errp) ||
         !choose_identity(a, errp) || !open_members(a, errp) ||
-        !choose_sizes(a, &params, errp) || !choose_policy(a, errp)) {
+        !choose_sizes(a, &params, errp) || !choose_policy(a, errp) ||
+        !check_supers(a, errp)) {
         return -EINVAL;
     }
     for (unsigned i = 0; i < a->nr && !a->opts->force; i++) {

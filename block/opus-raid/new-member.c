@@ -255,6 +255,25 @@ int coroutine_fn opus_new_member_wipe(const OpusNewMember *m,
            blk_co_flush(m->blk);
 }
 
+bool opus_new_member_can_keep(const OpusNewMember *m, const MdSuper *super,
+                              Error **errp)
+{
+    g_autofree uint8_t *buf = g_malloc(MD_SUPER_MAX_BYTES);
+    g_autofree MdSuper *back = g_new(MdSuper, 1);
+    MdSuperError err;
+
+    md_super_encode(super, buf);
+    err = md_super_decode(buf, MD_SUPER_MAX_BYTES, super->minor_version,
+                          m->device_bytes, back);
+    if (err != MD_SUPER_OK) {
+        error_setg(errp, "Member '%s' has %" PRIu64 " bytes, of which %" PRIu64
+                   " are for data: such an array could not be opened (%s)",
+                   m->name, m->device_bytes, m->data_bytes,
+                   md_super_error_text(err));
+    }
+    return err == MD_SUPER_OK;
+}
+
 int coroutine_fn opus_new_member_write_super(const OpusNewMember *m,
                                              const MdSuper *super)
 {

@@ -64,6 +64,10 @@ bool coroutine_fn opus_new_member_find_super(const OpusNewMember *m,
 int coroutine_fn opus_new_member_wipe(const OpusNewMember *m,
                                       uint64_t data_offset, bool wipe_data);
 
+/* Would a member with this superblock be taken? If not, @errp says why. */
+bool opus_new_member_can_keep(const OpusNewMember *m, const MdSuper *super,
+                              Error **errp);
+
 /* Durably. Returns 0 or a negative errno. */
 int coroutine_fn opus_new_member_write_super(const OpusNewMember *m,
                                              const MdSuper *super);
