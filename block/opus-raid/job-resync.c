@@ -120,9 +120,9 @@ bool opus_resync_is_wanted(const OpusRaid *s)
     return s->state == RAID_ARRAY_RESYNC_PENDING && !s->resync_job;
 }
 
-bool opus_resync_start(OpusRaid *s, Error **errp)
+bool opus_resync_start(OpusRaid *s, const char *job_id, Error **errp)
 {
-    OpusJob *job = opus_job_create(s, &resync_job_driver, NULL,
+    OpusJob *job = opus_job_create(s, &resync_job_driver, job_id,
                                    s->rebuild_speed, errp);
 
     if (!job) {

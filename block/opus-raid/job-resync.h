@@ -15,6 +15,6 @@ bool opus_resync_is_wanted(const OpusRaid *s);
  *
  * Main loop. Returns false, with @errp set, when it can't be started.
  */
-bool opus_resync_start(OpusRaid *s, Error **errp);
+bool opus_resync_start(OpusRaid *s, const char *job_id, Error **errp);
 
 #endif /* BLOCK_OPUS_RAID_JOB_RESYNC_H */

@@ -44,6 +44,36 @@ char *opus_job_default_id(const OpusRaid *s, JobType type)
                            bdrv_get_node_name(s->bs));
 }
 
+/* Ended, and nobody has asked for it to be kept. */
+static bool is_going(const Job *job, JobType type)
+{
+    return job_type(job) == type && job->auto_dismiss &&
+           job_is_completed_locked((Job *)job);
+}
+
+char *opus_job_free_id(const OpusRaid *s, JobType type)
+{
+    g_autofree char *id = opus_job_default_id(s, type);
+    const Job *job;
+
+    GLOBAL_STATE_CODE();
+    JOB_LOCK_GUARD();
+    job = job_get_locked(id);
+    if (!job) {
+        return g_steal_pointer(&id);
+    }
+    if (is_going(job, type)) {
+        return NULL;
+    }
+    for (unsigned n = 2; ; n++) {
+        g_autofree char *other = g_strdup_printf("%s-%u", id, n);
+
+        if (!job_get_locked(other)) {
+            return g_steal_pointer(&other);
+        }
+    }
+}
+
 int coroutine_fn opus_job_run(OpusJob *job, OpusJobStep *step,
                               const uint64_t *done, uint64_t total)
 {

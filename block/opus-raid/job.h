@@ -35,6 +35,14 @@ OpusJob *opus_job_create(OpusRaid *s, const BlockJobDriver *driver,
 /* "opus-raid-resync-r0", for a job of node r0; the caller frees it. */
 char *opus_job_default_id(const OpusRaid *s, JobType type);
 
+/**
+ * opus_job_free_id: the same, or with a number behind it if that is taken
+ *
+ * Returns NULL while the job that has it is one of that type which has just
+ * ended: it goes by itself. The caller frees it. Main loop.
+ */
+char *opus_job_free_id(const OpusRaid *s, JobType type);
+
 /* One step; sets @bytes to the work that was, 0 when nothing is left. */
 typedef int coroutine_fn OpusJobStep(OpusJob *job, uint64_t *bytes);
 

@@ -16,7 +16,7 @@
 #include "job-resync.h"
 #include "watch.h"
 
-/* Until another look, where a job of the same name is in the way. */
+/* Until another look, where a job of the same name has just ended. */
 #define RETRY_MS        100
 
 static bool belongs_to_monitor(const BlockDriverState *bs)
@@ -30,36 +30,28 @@ static bool belongs_to_monitor(const BlockDriverState *bs)
     return false;
 }
 
-/* A job that has ended is still known by its ID for a moment. */
-static bool id_is_taken(const OpusRaid *s, JobType type)
-{
-    g_autofree char *id = opus_job_default_id(s, type);
-
-    JOB_LOCK_GUARD();
-    return job_get_locked(id) != NULL;
-}
-
 static void watch_look(void *opaque)
 {
     OpusRaid *s = opaque;
     bool rebuild = opus_rebuild_is_wanted(s);
+    g_autofree char *id = NULL;
     Error *err = NULL;
 
     if (!opus_is_writable(s->bs) || !belongs_to_monitor(s->bs) ||
         !(rebuild || opus_resync_is_wanted(s))) {
         return;
     }
+    id = opus_job_free_id(s, rebuild ? JOB_TYPE_OPUS_RAID_REBUILD
+                                     : JOB_TYPE_OPUS_RAID_RESYNC);
     /*
      * Whoever has drained it may be about to make it read-only or inactive, and
      * has seen to it that there is no job.
      */
-    if (qatomic_read(&s->bs->quiesce_counter) ||
-        id_is_taken(s, rebuild ? JOB_TYPE_OPUS_RAID_REBUILD
-                               : JOB_TYPE_OPUS_RAID_RESYNC)) {
+    if (qatomic_read(&s->bs->quiesce_counter) || !id) {
         timer_mod(s->watch_retry,
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + RETRY_MS);
-    } else if (!(rebuild ? opus_rebuild_start(s, NULL, &err)
-                         : opus_resync_start(s, &err))) {
+    } else if (!(rebuild ? opus_rebuild_start(s, id, &err)
+                         : opus_resync_start(s, id, &err))) {
         error_report_err(err);
     }
 }
