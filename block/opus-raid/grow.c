@@ -43,6 +43,8 @@ static bool check_growable(const OpusRaid *s, Error **errp)
         error_setg(errp, "Array '%s' has a write-intent bitmap, which can't "
                    "grow: set its consistency policy to resync first, and to "
                    "bitmap again when it has grown", node);
+    } else if (qatomic_read(&s->growing)) {
+        error_setg(errp, "Array '%s' is growing already", node);
     } else if (s->state != RAID_ARRAY_OPTIMAL) {
         error_setg(errp, "Array '%s' is %s: it can grow when it is optimal",
                    node, raid_array_state_name(s->state));
@@ -228,17 +230,20 @@ static int coroutine_fn GRAPH_RDLOCK grow(OpusRaid *s,
      * Where bytes lie does not depend on these, so requests in flight don't
      * care; new ones are still bounded by the block layer.
      */
+    qatomic_set(&s->growing, true);
     qatomic_set(&s->geom.member_bytes, geom->member_bytes);
     qatomic_set(&s->geom.array_bytes, geom->array_bytes);
     ret = zero_new_area(s, old_bytes, geom->array_bytes);
     if (ret < 0) {
         qatomic_set(&s->geom.array_bytes, old_bytes);
         qatomic_set(&s->geom.member_bytes, old_member_bytes);
+        qatomic_set(&s->growing, false);
         error_setg_errno(errp, -ret, "Cannot zero the new area of array '%s'",
                          bdrv_get_node_name(s->bs));
         return ret;
     }
     ret = record_size(s);
+    qatomic_set(&s->growing, false);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Cannot write the new size of array '%s'",
                          bdrv_get_node_name(s->bs));

@@ -58,7 +58,7 @@ static int coroutine_fn GRAPH_RDLOCK check_step(OpusJob *job, uint64_t *bytes)
 {
     CheckJob *j = container_of(job, CheckJob, common);
     OpusRaid *s = job->s;
-    uint64_t units = opus_verify_units(s);
+    uint64_t units = DIV_ROUND_UP(j->verify.end, s->geom.chunk_bytes);
     uint64_t first = j->done >> s->geom.chunk_shift;
     uint64_t wish = DIV_ROUND_UP(opus_pace_budget(&job->pace),
                                  s->geom.chunk_bytes);
@@ -87,7 +87,7 @@ static int coroutine_fn check_run(Job *job, Error **errp)
     OpusRaid *s = j->s;
     int ret;
 
-    ret = opus_job_run(j, check_step, &c->done, opus_resync_bytes(s));
+    ret = opus_job_run(j, check_step, &c->done, c->verify.end);
 
     WITH_GRAPH_RDLOCK_GUARD() {
         if (c->verify.mode == OPUS_VERIFY_REPAIR &&
@@ -132,6 +132,9 @@ static bool may_check(const OpusRaid *s, bool repair, Error **errp)
         error_setg(errp, "Array '%s' has no redundancy to check", node);
     } else if (s->check_job) {
         error_setg(errp, "Array '%s' is being checked already", node);
+    } else if (qatomic_read(&s->growing)) {
+        error_setg(errp, "Array '%s' is growing: check it when it has grown",
+                   node);
     } else if (s->state != RAID_ARRAY_OPTIMAL) {
         error_setg(errp, "Array '%s' is %s: only an optimal array can be "
                    "checked", node, raid_array_state_name(s->state));
@@ -161,6 +164,8 @@ bool opus_check_start(OpusRaid *s, const char *job_id, bool repair,
     if (!job) {
         return false;
     }
+    /* It may grow meanwhile, and not yet be what it says it is. */
+    container_of(job, CheckJob, common)->verify.end = opus_resync_bytes(s);
     container_of(job, CheckJob, common)->verify.mode =
         repair ? OPUS_VERIFY_REPAIR : OPUS_VERIFY_CHECK;
     qatomic_set(&s->mismatch_sectors, 0);

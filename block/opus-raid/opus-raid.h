@@ -170,6 +170,8 @@ typedef struct OpusRaid {
     struct BlockJob *check_job;     /* or NULL */
     bool keeps_claims;              /* has written since it became active */
 
+    bool growing;                   /* atomic: its geometry is ahead of it */
+
     /* Atomic: of the last check. */
     bool checked;                   /* there was one */
     uint64_t mismatch_sectors;

@@ -511,8 +511,8 @@ static int coroutine_fn GRAPH_RDLOCK verify_blocks(OpusRaid *s, uint64_t unit,
 int coroutine_fn GRAPH_RDLOCK opus_verify_unit(OpusRaid *s, uint64_t unit,
                                                OpusVerify *v)
 {
-    uint64_t end = raid_has_parity(&s->geom) ? s->geom.member_bytes
-                                             : s->geom.array_bytes;
+    uint64_t end = v->end ?: raid_has_parity(&s->geom) ?
+                   s->geom.member_bytes : s->geom.array_bytes;
     uint32_t unit_bytes = MIN(s->geom.chunk_bytes,
                               end - (unit << s->geom.chunk_shift));
     int ret = 0;
@@ -527,12 +527,4 @@ int coroutine_fn GRAPH_RDLOCK opus_verify_unit(OpusRaid *s, uint64_t unit,
         }
     }
     return ret;
-}
-
-uint64_t opus_verify_units(const OpusRaid *s)
-{
-    uint64_t end = raid_has_parity(&s->geom) ? s->geom.member_bytes
-                                             : s->geom.array_bytes;
-
-    return DIV_ROUND_UP(end, s->geom.chunk_bytes);
 }

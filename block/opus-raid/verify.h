@@ -24,6 +24,7 @@ typedef enum OpusVerifyMode {
 /* What was found; one AioContext adds to it. */
 typedef struct OpusVerify {
     OpusVerifyMode mode;
+    uint64_t end;               /* where to stop in the last unit; 0: nowhere */
     uint64_t mismatch_sectors;
     uint64_t unrepaired_sectors;    /* of these, by a repair */
     uint64_t unreadable_bytes;      /* not to be had from redundancy either */
@@ -42,8 +43,5 @@ typedef struct OpusVerify {
  */
 int coroutine_fn GRAPH_RDLOCK opus_verify_unit(OpusRaid *s, uint64_t unit,
                                                OpusVerify *v);
-
-/* The units that there are. */
-uint64_t opus_verify_units(const OpusRaid *s);
 
 #endif /* BLOCK_OPUS_RAID_VERIFY_H */
