@@ -18,6 +18,7 @@
 #include "qemu/memalign.h"
 #include <linux/raid/md_p.h>
 #include "bad-blocks.h"
+#include "child-call.h"
 #include "member.h"
 #include "trace.h"
 #include "util/raid/md-badblocks.h"
@@ -82,7 +83,7 @@ int coroutine_fn GRAPH_RDLOCK opus_bad_log_open(OpusMember *m)
     log = log_new(&m->super);
     if (in_use) {
         buf = qemu_blockalign(m->child->bs, log->bytes);
-        ret = bdrv_co_pread(m->child, log->off, log->bytes, buf, 0);
+        ret = opus_child_pread(m->child, log->off, log->bytes, buf);
         if (ret >= 0) {
             memcpy(log->disk, buf, log->bytes);
             log->disk_is_known = true;

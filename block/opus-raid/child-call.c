@@ -12,6 +12,8 @@
 #include "block/block-io.h"
 #include "child-call.h"
 
+#define AGAIN_NS    (10 * SCALE_MS)
+
 const char *opus_call_name(OpusCallKind kind)
 {
     static const char *const names[] = {
@@ -71,8 +73,26 @@ static int coroutine_fn GRAPH_RDLOCK call_child(const OpusChildCall *call)
 int coroutine_fn GRAPH_RDLOCK opus_child_call(const OpusChildCall *call)
 {
     AioContext *back = enter_home(call);
-    int ret = call_child(call);
+    int ret;
 
+    while ((ret = call_child(call)) == -EAGAIN) {
+        qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, AGAIN_NS);
+        if (call->given_up && qatomic_read(call->given_up)) {
+            break;
+        }
+    }
     leave_home(back);
     return MIN(ret, 0);
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_child_pread(BdrvChild *child, int64_t off, int64_t bytes, void *buf)
+{
+    QEMUIOVector qiov = QEMU_IOVEC_INIT_BUF(qiov, buf, bytes);
+    OpusChildCall call = {
+        .kind = OPUS_CALL_READ, .child = child, .off = off, .bytes = bytes,
+        .qiov = &qiov,
+    };
+
+    return opus_child_call(&call);
 }

@@ -27,6 +27,7 @@ typedef struct OpusChildCall {
     int64_t bytes;
     QEMUIOVector *qiov;         /* READ and WRITE only */
     size_t qiov_offset;
+    const bool *given_up;       /* atomic: nobody waits for it; or NULL */
 } OpusChildCall;
 
 /* "read", "write", ... */
@@ -35,8 +36,16 @@ const char *opus_call_name(OpusCallKind kind);
 /**
  * opus_child_call: make the call
  *
+ * EAGAIN is no answer: nothing was done and nothing is wrong, so it is made
+ * again, after a pause, until there is one or nobody waits any more. A child
+ * that never answers otherwise is one that does not answer (member-timeout).
+ *
  * Returns in the caller's AioContext: 0, or a negative errno of the child.
  */
 int coroutine_fn GRAPH_RDLOCK opus_child_call(const OpusChildCall *call);
+
+/* Read from a child that is not a member yet, in the same way. */
+int coroutine_fn GRAPH_RDLOCK
+opus_child_pread(BdrvChild *child, int64_t off, int64_t bytes, void *buf);
 
 #endif /* BLOCK_OPUS_RAID_CHILD_CALL_H */

@@ -16,6 +16,7 @@
 #include "qemu/error-report.h"
 #include "qemu/memalign.h"
 #include "array.h"
+#include "child-call.h"
 #include "journal.h"
 #include "member.h"
 #include "trace.h"
@@ -51,7 +52,7 @@ read_extension(const OpusMember *m, RaidExtension *ext)
     void *buf = qemu_blockalign(m->child->bs, RAID_EXTENSION_BYTES);
 
     if (off >= 0 &&
-        bdrv_co_pread(m->child, off, RAID_EXTENSION_BYTES, buf, 0) >= 0) {
+        opus_child_pread(m->child, off, RAID_EXTENSION_BYTES, buf) >= 0) {
         err = raid_extension_decode(buf, &m->super, ext);
     }
     if (err == RAID_EXTENSION_OK &&
@@ -145,7 +146,8 @@ scan_half(OpusJournal *j, OpusMember *m, unsigned slot,
     uint8_t *image = qemu_try_blockalign(m->child->bs, j->half_bytes);
 
     if (!image ||
-        bdrv_co_pread(m->child, off, RAID_JOURNAL_HEADER_BYTES, image, 0) < 0 ||
+        opus_child_pread(m->child, off, RAID_JOURNAL_HEADER_BYTES,
+                         image) < 0 ||
         raid_journal_decode(image, geom, m->super.set_uuid, half,
                             j->half_bytes, unit) != RAID_JOURNAL_OK) {
         qemu_vfree(image);
@@ -154,9 +156,9 @@ scan_half(OpusJournal *j, OpusMember *m, unsigned slot,
     /* Even one that was torn must never come back as a newer one. */
     j->generation = MAX(j->generation, unit->generation);
     if (!dirty ||
-        bdrv_co_pread(m->child, off + RAID_JOURNAL_HEADER_BYTES,
-                      unit->content_bytes, image + RAID_JOURNAL_HEADER_BYTES,
-                      0) < 0 ||
+        opus_child_pread(m->child, off + RAID_JOURNAL_HEADER_BYTES,
+                         unit->content_bytes,
+                         image + RAID_JOURNAL_HEADER_BYTES) < 0 ||
         raid_crc32c(0, image + RAID_JOURNAL_HEADER_BYTES,
                     unit->content_bytes) != unit->content_crc) {
         qemu_vfree(image);

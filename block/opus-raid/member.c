@@ -36,7 +36,10 @@ bool GRAPH_RDLOCK opus_member_needs_home(BlockDriverState *bs)
     return false;
 }
 
-/* Not straight to the child, but by another context or with a time limit. */
+/*
+ * Not straight to the child, but by another context or with a time limit; or
+ * again, after EAGAIN.
+ */
 static int coroutine_fn GRAPH_RDLOCK __attribute__((noinline))
 member_detour(OpusMember *m, OpusChildCall call)
 {
@@ -49,10 +52,12 @@ member_detour(OpusMember *m, OpusChildCall call)
 
 static int coroutine_fn GRAPH_RDLOCK member_flush(OpusMember *m)
 {
-    if (unlikely(m->detour)) {
-        return member_detour(m, (OpusChildCall) { .kind = OPUS_CALL_FLUSH });
+    int ret = likely(!m->detour) ? bdrv_co_flush(m->child->bs) : -EAGAIN;
+
+    if (unlikely(ret == -EAGAIN)) {
+        ret = member_detour(m, (OpusChildCall) { .kind = OPUS_CALL_FLUSH });
     }
-    return bdrv_co_flush(m->child->bs);
+    return ret;
 }
 
 int coroutine_fn GRAPH_RDLOCK
@@ -60,19 +65,20 @@ opus_member_preadv(OpusMember *m, int64_t off, int64_t bytes,
                    QEMUIOVector *qiov, size_t qiov_offset,
                    BdrvRequestFlags flags)
 {
-    int ret;
+    int ret = -EAGAIN;
 
     if (unlikely(off + bytes > m->child->bs->total_sectors *
                                BDRV_SECTOR_SIZE)) {
         ret = -EIO;             /* the block layer would make zeroes of it */
-    } else if (unlikely(m->detour)) {
+    } else if (likely(!m->detour)) {
+        ret = bdrv_co_preadv_part(m->child, off, bytes, qiov, qiov_offset,
+                                  flags);
+    }
+    if (unlikely(ret == -EAGAIN)) {
         ret = member_detour(m, (OpusChildCall) {
             .kind = OPUS_CALL_READ, .off = off, .bytes = bytes,
             .qiov = qiov, .qiov_offset = qiov_offset, .flags = flags,
         });
-    } else {
-        ret = bdrv_co_preadv_part(m->child, off, bytes, qiov, qiov_offset,
-                                  flags);
     }
     if (unlikely(ret < 0)) {
         qatomic_inc(&m->read_errors);
@@ -114,16 +120,17 @@ opus_member_pwritev(OpusMember *m, int64_t off, int64_t bytes,
     BdrvRequestFlags fua = OPUS_SABOTAGED(FUA_EMULATED) ? 0 :
                            flags & BDRV_REQ_FUA &
                            ~m->child->bs->supported_write_flags;
-    int ret;
+    int ret = -EAGAIN;
 
-    if (unlikely(m->detour)) {
+    if (likely(!m->detour)) {
+        ret = bdrv_co_pwritev_part(m->child, off, bytes, qiov, qiov_offset,
+                                   flags & ~fua);
+    }
+    if (unlikely(ret == -EAGAIN)) {
         ret = member_detour(m, (OpusChildCall) {
             .kind = OPUS_CALL_WRITE, .off = off, .bytes = bytes,
             .qiov = qiov, .qiov_offset = qiov_offset, .flags = flags & ~fua,
         });
-    } else {
-        ret = bdrv_co_pwritev_part(m->child, off, bytes, qiov, qiov_offset,
-                                   flags & ~fua);
     }
     ret = member_flush_after(m, ret, fua);
     if (unlikely(qatomic_read(&m->nr_bad)) && ret >= 0) {
@@ -138,15 +145,16 @@ opus_member_pwrite_zeroes(OpusMember *m, int64_t off, int64_t bytes,
 {
     BdrvRequestFlags fua = flags & BDRV_REQ_FUA &
                            ~m->child->bs->supported_zero_flags;
-    int ret;
+    int ret = -EAGAIN;
 
-    if (unlikely(m->detour)) {
+    if (likely(!m->detour)) {
+        ret = bdrv_co_pwrite_zeroes(m->child, off, bytes, flags & ~fua);
+    }
+    if (unlikely(ret == -EAGAIN)) {
         ret = member_detour(m, (OpusChildCall) {
             .kind = OPUS_CALL_ZEROES, .off = off, .bytes = bytes,
             .flags = flags & ~fua,
         });
-    } else {
-        ret = bdrv_co_pwrite_zeroes(m->child, off, bytes, flags & ~fua);
     }
     ret = member_flush_after(m, ret, fua);
     if (unlikely(qatomic_read(&m->nr_bad)) && ret >= 0) {
@@ -158,14 +166,15 @@ opus_member_pwrite_zeroes(OpusMember *m, int64_t off, int64_t bytes,
 int coroutine_fn GRAPH_RDLOCK
 opus_member_pdiscard(OpusMember *m, int64_t off, int64_t bytes)
 {
-    int ret;
+    int ret = -EAGAIN;
 
-    if (unlikely(m->detour)) {
+    if (likely(!m->detour)) {
+        ret = bdrv_co_pdiscard(m->child, off, bytes);
+    }
+    if (unlikely(ret == -EAGAIN)) {
         ret = member_detour(m, (OpusChildCall) {
             .kind = OPUS_CALL_DISCARD, .off = off, .bytes = bytes,
         });
-    } else {
-        ret = bdrv_co_pdiscard(m->child, off, bytes);
     }
     return member_write_done(m, "discard", off, bytes, ret);
 }

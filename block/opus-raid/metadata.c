@@ -13,6 +13,7 @@
 #include "qemu/lockable.h"
 #include "qemu/memalign.h"
 #include <linux/raid/md_p.h>
+#include "child-call.h"
 #include "member.h"
 #include "metadata.h"
 #include "parallel.h"
@@ -45,7 +46,7 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error)
             continue;
         }
         bytes = MIN(MD_SUPER_MAX_BYTES, device_bytes - off);
-        *io_error = bdrv_co_pread(child, off, bytes, buf, 0);
+        *io_error = opus_child_pread(child, off, bytes, buf);
         if (*io_error < 0) {
             break;
         }

@@ -15,6 +15,7 @@
 #include "qapi/error.h"
 #include "qemu/memalign.h"
 #include "array.h"
+#include "child-call.h"
 #include "member.h"
 #include "ppl.h"
 #include "trace.h"
@@ -31,8 +32,8 @@ opus_ppl_scan(const OpusMember *m, const RaidGeometry *geom, unsigned slot,
     md_ppl_scan_start(scan, m->super.ppl_size_sectors,
                       md_ppl_signature(m->super.set_uuid));
     while (md_ppl_scan_next(scan, &at)) {
-        int ret = bdrv_co_pread(m->child, opus_ppl_off(&m->super) + at,
-                                MD_PPL_HEADER_BYTES, buf, 0);
+        int ret = opus_child_pread(m->child, opus_ppl_off(&m->super) + at,
+                                MD_PPL_HEADER_BYTES, buf);
 
         md_ppl_scan_feed(scan, ret < 0 ? NULL : buf);
     }

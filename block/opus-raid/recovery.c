@@ -14,6 +14,7 @@
 #include "qemu/error-report.h"
 #include "qemu/memalign.h"
 #include "bitmap.h"
+#include "child-call.h"
 #include "journal.h"
 #include "member.h"
 #include "ppl.h"
@@ -62,7 +63,8 @@ read_super(const Bitmaps *r, OpusMember *m, MdBitmapSuper *super)
     uint64_t nr_bits;
 
     if (device_bytes < 0 || bitmap_off(m) < 0 ||
-        bdrv_co_pread(m->child, bitmap_off(m), RAID_SECTOR_BYTES, buf, 0) < 0) {
+        opus_child_pread(m->child, bitmap_off(m), RAID_SECTOR_BYTES,
+                         buf) < 0) {
         return MD_BITMAP_NONE;
     }
     err = md_bitmap_super_decode(buf, super);
@@ -86,7 +88,8 @@ merge_bits(Bitmaps *r, OpusMember *m)
     size_t used = md_bitmap_file_sectors(nr_bits) * RAID_SECTOR_BYTES;
     void *image = qemu_try_blockalign0(m->child->bs, bytes);
 
-    if (!image || bdrv_co_pread(m->child, bitmap_off(m), used, image, 0) < 0) {
+    if (!image ||
+        opus_child_pread(m->child, bitmap_off(m), used, image) < 0) {
         qemu_vfree(image);
         return false;
     }

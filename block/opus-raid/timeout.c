@@ -196,6 +196,7 @@ static OpusTimedCall *coroutine_fn timed_call_new(OpusMember *m,
 
     c->timeouts = &m->array->timeouts;
     c->call = *call;
+    c->call.given_up = &c->abandoned;
     c->waiter = qemu_coroutine_self();
     c->ctx = qemu_get_current_aio_context();
     c->start_tick = qatomic_read(&c->timeouts->tick);
@@ -288,7 +289,7 @@ static void GRAPH_RDLOCK abandon(OpusMember *m, OpusTimedCall *c)
     WITH_QEMU_LOCK_GUARD(&t->abandoned_lock) {
         QLIST_INSERT_HEAD(&t->abandoned, c, next_abandoned);
     }
-    c->abandoned = true;
+    qatomic_set(&c->abandoned, true);
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_timed_call(OpusMember *m,
