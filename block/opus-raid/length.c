@@ -71,8 +71,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_check_lengths(OpusRaid *s)
 
     RAID_MASK_FOREACH(slot, opus_array_active_slots(s)) {
         if (opus_member_is_short(s->slots[slot]) &&
-            opus_array_can_lose(s, slot) &&
-            opus_array_fail_member(s, slot, OPUS_SHORTER, -EIO) < 0) {
+            opus_array_fail_spare_member(s, slot, OPUS_SHORTER, -EIO) < 0) {
             return -EIO;
         }
     }
