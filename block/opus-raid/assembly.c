@@ -138,8 +138,37 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
     }
 }
 
+/* Which members are left out as stale, and how far behind they are. */
+static char *GRAPH_RDLOCK too_few_text(const OpusRaid *s,
+                                       const RaidAssembly *a)
+{
+    GString *text = g_string_new("too few members in sync for its level");
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        const MdSuper *super = &s->members[i].super;
+
+        if (a->verdicts[i] != RAID_MEMBER_STALE || !super->max_dev ||
+            (a->freshest >= 0 &&
+             memcmp(super->set_uuid, s->members[a->freshest].super.set_uuid,
+                    sizeof(super->set_uuid)))) {
+            continue;
+        }
+        g_string_append_printf(text, "; member '%s' is stale", name_of(s, i));
+        if (md_super_role(super) < MD_ROLE_MAX) {
+            g_string_append_printf(text, " (slot %u)", md_super_role(super));
+        }
+        if (a->freshest >= 0) {
+            g_string_append_printf(text, ": its event count is %" PRIu64
+                                   ", that of the array %" PRIu64,
+                                   super->events, a->events);
+        }
+    }
+    return g_string_free(text, FALSE);
+}
+
 /* Refusals that are about the array. */
-static char *array_refusal_text(const RaidAssembly *a)
+static char *GRAPH_RDLOCK array_refusal_text(const OpusRaid *s,
+                                             const RaidAssembly *a)
 {
     switch (a->refusal) {
     case RAID_REFUSE_GEOMETRY:
@@ -150,7 +179,7 @@ static char *array_refusal_text(const RaidAssembly *a)
     case RAID_REFUSE_JOURNAL:
         return g_strdup("it has a journal device, which is not supported");
     case RAID_REFUSE_TOO_FEW:
-        return g_strdup("too few members in sync for its level");
+        return too_few_text(s, a);
     case RAID_REFUSE_INCOMPLETE:
         return g_strdup_printf("slot %d has no member in sync", a->slot);
     case RAID_REFUSE_DIRTY_DEGRADED:
@@ -200,7 +229,9 @@ static const char *refusal_hint(RaidRefusal refusal)
         return "Assemble the array with mdadm, and end its use there.\n";
     case RAID_REFUSE_TOO_FEW:
         return "Give more of its members; 'mdadm --examine' shows which "
-               "slots they fill.\n";
+               "slots they fill. Of those that are stale 'mdadm --assemble "
+               "--force' takes the freshest, if what they missed may be "
+               "lost.\n";
     case RAID_REFUSE_INCOMPLETE:
         return "Give the missing member, or start without it by "
                "assemble=degraded.\n";
@@ -225,7 +256,7 @@ static void GRAPH_RDLOCK set_refusal(const OpusRaid *s, const RaidAssembly *a,
                    node, raid_refusal_name(a->refusal), name_of(s, a->member),
                    about_member);
     } else {
-        g_autofree char *about_array = array_refusal_text(a);
+        g_autofree char *about_array = array_refusal_text(s, a);
 
         error_setg(errp, "Cannot assemble array '%s': %s: %s", node,
                    raid_refusal_name(a->refusal), about_array);
@@ -292,9 +323,12 @@ static void GRAPH_RDLOCK report_left_out(const OpusRaid *s)
         if (m->state == RAID_MEMBER_STALE ||
             m->state == RAID_MEMBER_FAULTY ||
             (m->state == RAID_MEMBER_REBUILDING && m->slot < 0)) {
+            bool foreign = m->state == RAID_MEMBER_STALE && !m->super.max_dev;
+
             warn_report("opus-raid node '%s': member '%s' is %s and not used",
                         bdrv_get_node_name(s->bs), opus_member_name(m),
-                        raid_member_state_name(m->state));
+                        foreign ? "without a valid superblock of this array"
+                                : raid_member_state_name(m->state));
         }
     }
 }
@@ -386,6 +420,22 @@ static uint64_t resync_done(const OpusRaid *s)
                            s->geom.chunk_bytes);
 }
 
+/* What those that are left out say is about nothing of this array. */
+static void forget_others(OpusRaid *s, const RaidAssembly *a)
+{
+    const MdSuper *fresh = &s->members[a->freshest].super;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        OpusMember *m = &s->members[i];
+
+        if (memcmp(m->super.set_uuid, fresh->set_uuid,
+                   sizeof(fresh->set_uuid))) {
+            opus_bad_log_close(m);
+            memset(&m->super, 0, sizeof(m->super));
+        }
+    }
+}
+
 static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
                                       const RaidRecoverPlan *plan,
                                       const RaidCandidate *candidates,
@@ -393,6 +443,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
 {
     bool replays = false;
 
+    forget_others(s, a);
     memset(s->slots, 0, sizeof(s->slots));
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];

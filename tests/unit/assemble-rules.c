@@ -173,7 +173,9 @@ static void check_accepted(const RaidCandidate *candidates, unsigned nr,
     for (unsigned i = 0; i < nr; i++) {
         rule((out->verdicts[i] == RAID_MEMBER_IN_SYNC) == in_sync(out, i),
              "verdicts and slots agree");
-        if (holds_slot(&candidates[i]) && !in_sync(out, i)) {
+        if (holds_slot(&candidates[i]) && !in_sync(out, i) &&
+            !memcmp(candidates[i].super->set_uuid,
+                    candidates[out->freshest].super->set_uuid, 16)) {
             check_outsider(candidates, nr, out, i);
         }
         rule(options->policy != RAID_POLICY_STRICT ||

@@ -149,6 +149,72 @@ static void test_wrong_uuid_and_name(void)
     g_assert_true(rules_assemble(set->candidates, 4, &options, out));
 }
 
+/*
+ * Where it is told which array is meant, what does not belong to it is left out
+ * if the rest suffices; unless the policy is to have all that is given.
+ */
+static void check_left_out(unsigned which, bool extra)
+{
+    static const uint8_t uuid[16] = {
+        0x42, 0x42, 0x42, 0x42, 0x42, 0x42, 0x42, 0x42,
+        0x42, 0x42, 0x42, 0x42, 0x42, 0x42, 0x42, 0x42,
+    };
+    RaidRefusal refusal = RAID_REFUSE_NONE;
+
+    for (unsigned n = 0; n < 9; n++) {
+        RaidAssembleOptions options = {
+            .policy = n / 3, .uuid = n % 3 == 1 ? uuid : NULL,
+            .name = n % 3 == 2 ? "array" : NULL,
+        };
+        bool ok = rules_assemble_orders(set->candidates, set->nr, &options, 24,
+                                        n, out);
+
+        if (n == 0) {
+            refusal = out->refusal;
+        }
+        if (n % 3 == 0 || options.policy == STRICT) {
+            g_assert_false(ok);
+            g_assert_true(n % 3 || out->refusal == refusal);
+        } else {
+            g_assert_true(ok);
+            g_assert_cmpint(out->verdicts[which], ==, RAID_MEMBER_STALE);
+            g_assert_cmphex(out->missing_slots, ==,
+                            extra ? 0 : RAID_BIT(which));
+        }
+    }
+}
+
+static void test_left_out(void)
+{
+    MdSuper *foreign;
+
+    for (unsigned extra = 0; extra <= 1; extra++) {
+        for (MdSuperError err = MD_SUPER_NONE; err < MD_SUPER__MAX; err++) {
+            unsigned which = 2;
+
+            if (err == MD_SUPER_BAD_CHECKSUM) {
+                continue;           /* that is torn, see test_torn() */
+            }
+            super_set_make(set, 5, 4);
+            if (extra) {
+                which = super_set_add(set, MD_ROLE_SPARE);
+            }
+            set->candidates[which].super_error = err;
+            check_left_out(which, extra);
+        }
+        super_set_make(set, 5, 4);
+        if (extra) {
+            super_set_add(set, MD_ROLE_SPARE);
+        }
+        foreign = &set->supers[extra ? 4 : 2];
+        foreign->set_uuid[3] = 0;
+        strcpy(foreign->set_name, "other");
+        foreign->events += 100;
+        foreign->roles[foreign->dev_number] = 2;
+        check_left_out(extra ? 4 : 2, extra);
+    }
+}
+
 static void test_duplicate(void)
 {
     /* The same device twice, and an old copy of one */
@@ -627,6 +693,7 @@ int main(int argc, char **argv)
         { "torn-and-dirty", test_torn_and_dirty },
         { "foreign", test_foreign },
         { "wrong-uuid-and-name", test_wrong_uuid_and_name },
+        { "left-out", test_left_out },
         { "duplicate", test_duplicate },
         { "stale", test_stale },
         { "lagging", test_lagging },

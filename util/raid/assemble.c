@@ -131,10 +131,30 @@ static RaidRefusal name_error(MdSuperError err)
     }
 }
 
+/* "host:name", as mdadm names arrays, is meant by the second part, too. */
+static bool has_name(const MdSuper *sb, const char *wanted)
+{
+    const char *colon = strchr(sb->set_name, ':');
+
+    return !strcmp(wanted, sb->set_name) ||
+           (colon && !strcmp(wanted, colon + 1));
+}
+
+/*
+ * Where it is told which array is meant, what does not belong to it is left
+ * out by the policies that do without members: a drive may have been changed.
+ */
+static bool knows_what_is_meant(const Assembler *as)
+{
+    return as->options->policy != RAID_POLICY_STRICT &&
+           (as->options->uuid || as->options->name);
+}
+
 /*
  * A checksum that is wrong is what a torn write leaves behind (I6), so the
  * policies that do without members do without such a one too. Anything else
- * means that a device was named by mistake.
+ * means that a device was named by mistake, unless it is told which array is
+ * meant.
  */
 static bool check_present(Assembler *as, unsigned nr)
 {
@@ -159,14 +179,16 @@ static bool check_present(Assembler *as, unsigned nr)
     for (unsigned i = 0; i < nr_invalid; i++) {
         Candidate *c = invalid[i];
 
-        if (c->super_error != MD_SUPER_BAD_CHECKSUM || strict) {
+        if (strict || (c->super_error != MD_SUPER_BAD_CHECKSUM &&
+                       !knows_what_is_meant(as))) {
             return refuse_member(as, name_error(c->super_error), c, NULL);
         }
         as->out->verdicts[c - as->first] = RAID_MEMBER_STALE;
         torn = true;
     }
     if (!as->nr_valid && torn) {
-        return refuse_member(as, RAID_REFUSE_NO_SUPERBLOCK, invalid[0], NULL);
+        return refuse_member(as, name_error(invalid[0]->super_error),
+                             invalid[0], NULL);
     }
     if (!as->nr_valid) {
         return refuse(as, RAID_REFUSE_TOO_FEW);
@@ -201,6 +223,38 @@ static Candidate *majority(const Assembler *as)
         }
     }
     return best;
+}
+
+/* Without a UUID to insist on, the name says it. */
+static bool is_meant(const Assembler *as, Candidate *c)
+{
+    return as->options->uuid
+           ? !memcmp(c->super->set_uuid, as->options->uuid, 16)
+           : has_name(c->super, as->options->name);
+}
+
+/* Unless there is nothing else. */
+static void leave_out_others(Assembler *as)
+{
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        nr += is_meant(as, as->valid[i]);
+    }
+    if (!nr) {
+        return;
+    }
+    nr = 0;
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        Candidate *c = as->valid[i];
+
+        if (is_meant(as, c)) {
+            as->valid[nr++] = c;
+        } else {
+            as->out->verdicts[c - as->first] = RAID_MEMBER_STALE;
+        }
+    }
+    as->nr_valid = nr;
 }
 
 static bool check_uuid(Assembler *as)
@@ -315,11 +369,8 @@ static bool judge_members(Assembler *as)
 static bool check_name(Assembler *as)
 {
     const char *wanted = as->options->name;
-    const char *name = as->freshest->super->set_name;
-    const char *colon = strchr(name, ':');
 
-    if (!wanted || !strcmp(wanted, name) ||
-        (colon && !strcmp(wanted, colon + 1))) {
+    if (!wanted || has_name(as->freshest->super, wanted)) {
         return true;
     }
     return refuse_member(as, RAID_REFUSE_WRONG_NAME, as->freshest, NULL);
@@ -572,6 +623,12 @@ bool raid_assemble(const RaidCandidate *candidates, unsigned nr,
 
     assert(nr > 0 && nr <= RAID_MAX_CANDIDATES);
     clear(out);
-    return check_present(&as, nr) && check_uuid(&as) && check_each(&as) &&
+    if (!check_present(&as, nr)) {
+        return false;
+    }
+    if (knows_what_is_meant(&as)) {
+        leave_out_others(&as);
+    }
+    return check_uuid(&as) && check_each(&as) &&
            check_clones(&as) && judge_members(&as) && make_array(&as);
 }
