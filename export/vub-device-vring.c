@@ -9,9 +9,8 @@
 
 #include "vub-device.h"
 
-#include <sys/stat.h>
-
 #include "vub-error.h"
+#include "vub-notify.h"
 
 static bool refuse(GError **errp, unsigned index, const char *why)
 {
@@ -136,15 +135,6 @@ static bool start(VubDevice *dev, unsigned index, GError **errp)
     return vring->started;
 }
 
-/* A regular file would always be ready, and keep our thread busy. */
-static bool can_notify(int fd)
-{
-    struct stat info;
-
-    return fstat(fd, &info) == 0 && !S_ISREG(info.st_mode) &&
-           !S_ISDIR(info.st_mode) && !S_ISBLK(info.st_mode);
-}
-
 static bool set_fd(VubDevice *dev, VubMessage *msg, GError **errp)
 {
     uint32_t index = msg->payload.u64 & VUB_VRING_INDEX_MASK;
@@ -159,8 +149,9 @@ static bool set_fd(VubDevice *dev, VubMessage *msg, GError **errp)
         return refuse(errp, index, none ? "is to have no descriptor, but "
                       "there is one" : "needs a descriptor with this message");
     }
-    if (!none && !can_notify(msg->fds[0])) {
-        return refuse(errp, index, "can't be notified through a file");
+    if (!none && !vub_notify_can(msg->fds[0])) {
+        return refuse(errp, index, "can't be notified through a file or a "
+                      "device: it takes an eventfd, a pipe or a socket");
     }
     if (none && msg->header.request == VUB_SET_VRING_KICK) {
         return refuse(errp, index, "can't do without kicks");

@@ -48,24 +48,11 @@ void vub_queue_init(VubQueue *q, VubBackend *backend, unsigned index,
         .backend = backend,
         .index = index,
         .ctx = ctx,
-        .call_fd = -1,
-        .err_fd = -1,
+        .told = VUB_NOTIFY_INIT,
+        .call = VUB_NOTIFY_INIT,
+        .err = VUB_NOTIFY_INIT,
         .last_report_ns = -REPORT_INTERVAL_NS,
     };
-}
-
-static void tell(int fd)
-{
-    const uint64_t one = 1;
-
-    if (fd >= 0) {
-        ssize_t ret;
-
-        do {
-            ret = write(fd, &one, sizeof(one));
-        } while (ret < 0 && errno == EINTR);
-        /* A counter or pipe that is full has told already. */
-    }
 }
 
 static void report_broken(VubQueue *q)
@@ -83,7 +70,7 @@ static void report_broken(VubQueue *q)
                      "a reset of the device starts it again",
                      q->backend->name, q->index, q->ring.broken);
     }
-    tell(q->err_fd);
+    vub_notify_tell(&q->err);
 }
 
 /* Shows the guest what has been given back, and lets go of it. */
@@ -97,7 +84,7 @@ static void publish(void *opaque)
     }
     q->nr_done = 0;
     if (vub_ring_publish(&q->ring)) {
-        tell(q->call_fd);
+        vub_notify_tell(&q->call);
     }
     qatomic_set(&q->in_flight, left);
     if (unlikely(left == 0)) {
@@ -200,10 +187,9 @@ static void run(VubQueue *q)
 static void kick_read(EventNotifier *kick)
 {
     VubQueue *q = container_of(kick, VubQueue, kick);
-    uint64_t count;
 
     /* Once is enough: what comes later makes it ready again. */
-    if (read(event_notifier_get_fd(kick), &count, sizeof(count)) == 0) {
+    if (!vub_notify_take(&q->told)) {
         vub_ring_break(&q->ring, "kicks through a pipe that it then closed");
     }
     run(q);
@@ -252,7 +238,9 @@ static void attach(VubQueue *q)
      * Nobody watched until now. And a handler is polled only after its
      * descriptor has been ready once.
      */
-    event_notifier_set(&q->kick);
+    if (q->told.kind == VUB_NOTIFY_EVENTFD) {
+        vub_notify_tell(&q->told);
+    }
 }
 
 static void detach(VubQueue *q)
@@ -264,7 +252,7 @@ static void detach(VubQueue *q)
 
 static bool wants_attached(VubQueue *q)
 {
-    return q->started && q->enabled && q->has_kick && !q->ring.broken &&
+    return q->started && q->enabled && q->told.fd >= 0 && !q->ring.broken &&
            !qatomic_read(&q->paused);
 }
 
@@ -414,7 +402,7 @@ bool vub_queue_start(VubQueue *q, const VubRingSetup *setup, GError **errp)
                           q->ring.packed, vub_ring_base(&q->ring),
                           q->ring.nr_resubmit);
     /* A predecessor may have died between giving back and telling so. */
-    tell(q->call_fd);
+    vub_notify_tell(&q->call);
     sync_attached(q);
     return true;
 }
@@ -455,12 +443,10 @@ void vub_queue_set_kick(VubQueue *q, int fd)
     if (q->attached) {
         detach(q);
     }
-    if (q->has_kick) {
-        event_notifier_cleanup(&q->kick);
-    }
-    q->has_kick = fd >= 0;
-    if (q->has_kick) {
-        event_notifier_init_fd(&q->kick, fd);
+    vub_notify_close(&q->told);
+    vub_notify_open(&q->told, fd, true);
+    if (fd >= 0) {
+        event_notifier_init_fd(&q->kick, q->told.fd);
     }
     sync_attached(q);
 }
@@ -489,28 +475,22 @@ bool vub_queue_take_lost(VubQueue *q)
     return lost;
 }
 
-static void replace_fd(int *mine, int fd)
-{
-    if (*mine >= 0) {
-        close(*mine);
-    }
-    *mine = fd;
-}
-
 void vub_queue_set_call(VubQueue *q, int fd)
 {
-    replace_fd(&q->call_fd, fd);
+    vub_notify_close(&q->call);
+    vub_notify_open(&q->call, fd, false);
     /* What was given back while there was nobody to tell. */
-    if (fd >= 0 && q->started) {
-        tell(fd);
+    if (q->started) {
+        vub_notify_tell(&q->call);
     }
 }
 
 void vub_queue_set_err(VubQueue *q, int fd)
 {
-    replace_fd(&q->err_fd, fd);
-    if (fd >= 0 && q->started && q->ring.broken) {
-        tell(fd);
+    vub_notify_close(&q->err);
+    vub_notify_open(&q->err, fd, false);
+    if (q->started && q->ring.broken) {
+        vub_notify_tell(&q->err);
     }
 }
 

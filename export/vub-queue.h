@@ -15,6 +15,7 @@
 #include "qemu/event_notifier.h"
 #include "system/block-backend.h"
 
+#include "vub-notify.h"
 #include "vub-request.h"
 #include "vub-ring.h"
 
@@ -43,10 +44,10 @@ typedef struct VubQueue {
     bool lost;                  /* a ring of this client was, see vub-ring.h */
     bool polling;               /* no kicks are wanted: the ring is polled */
     VubRing ring;
-    EventNotifier kick;
-    bool has_kick;
-    int call_fd;
-    int err_fd;
+    EventNotifier kick;         /* of @told's descriptor */
+    VubNotify told;             /* of new chains */
+    VubNotify call;
+    VubNotify err;
     VubTask *tasks;             /* as many as the ring has descriptors */
     VubTask *free_tasks;
     struct iovec *long_iov;     /* VUB_CHAIN_MAX_IOV for each task */

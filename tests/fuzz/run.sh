@@ -24,7 +24,7 @@ case $target in
 vub-*)
     core=("$source"/export/{vub-chain,vub-guard,vub-inflight}.c
           "$source"/export/vub-inflight-packed.c
-          "$source"/export/{vub-log,vub-map,vub-memory,vub-request,vub-message}.c
+          "$source"/export/{vub-log,vub-map,vub-notify,vub-memory,vub-request,vub-message}.c
           "$source"/export/{vub-ring,vub-ring-packed,vub-ring-split}.c
           "$source"/export/{vub-device,vub-device-memory,vub-device-vring}.c
           "$source"/tests/unit/{device-rig,ring-driver}.c)

@@ -2,7 +2,10 @@
 /*
  * Cases: calls and kicks, and how each side does without them.
  */
+#include <fcntl.h>
 #include <glib.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include "cases.h"
 #include "rig.h"
@@ -158,6 +161,96 @@ static void only_asked_kicks_event_idx(const void *arg)
     rig_close(&rig);
 }
 
+/* That belongs to the open file, which both sides have. */
+static void set_blocking(int fd, bool blocking)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    g_assert_cmpint(fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK
+                                                : flags | O_NONBLOCK), ==, 0);
+}
+
+static void run_by_looking(FrontRing *ring)
+{
+    Request r = request_make(ring, VIRTIO_BLK_T_IN, 0, 512);
+
+    request_send(&r, false);
+    for (unsigned ms = 0; ring_reap(ring) == 0; ms++) {
+        if (ms > patience_ms()) {
+            g_error("the request does not come back");
+        }
+        g_usleep(1000);
+    }
+}
+
+/* To add one more to the counter would be to wait until it is read. */
+static void full_call(const void *way)
+{
+    uint64_t count = UINT64_MAX - 1;
+    Rig rig;
+
+    rig_open(&rig, DISK_FILE, "", ((const Way *)way)->without | EVENT_IDX);
+    expect_works(rig.ring);
+    event_count(rig.ring->call);
+    g_assert_cmpint(write(rig.ring->call, &count, sizeof(count)), ==,
+                    sizeof(count));
+    set_blocking(rig.ring->call, true);
+    for (unsigned i = 0; i < 3; i++) {
+        run_by_looking(rig.ring);
+    }
+    front_sync(rig.front);
+    daemon_qmp(rig.daemon, "{\"execute\": \"query-block-exports\"}");
+    set_blocking(rig.ring->call, false);
+    rig_close(&rig);
+}
+
+typedef struct Thief {
+    int fd;
+    bool stop, done;
+} Thief;
+
+static void *steal(void *opaque)
+{
+    Thief *thief = opaque;
+    struct pollfd there = { .fd = thief->fd, .events = POLLIN };
+    uint64_t count;
+
+    while (!__atomic_load_n(&thief->stop, __ATOMIC_RELAXED)) {
+        /* If it is too late it waits for the next one. */
+        if (poll(&there, 1, 1) == 1) {
+            (void)!read(thief->fd, &count, sizeof(count));
+        }
+    }
+    __atomic_store_n(&thief->done, true, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+/* The back-end hears of a kick, and then there is none. */
+static void stolen_kicks(const void *arg)
+{
+    Thief thief = { 0 };
+    GThread *thread;
+    Rig rig;
+
+    rig_open(&rig, DISK_NULL, "", SPLIT | EVENT_IDX);
+    set_blocking(rig.ring->kick, true);
+    thief.fd = rig.ring->kick;
+    thread = g_thread_new("thief", steal, &thief);
+    for (unsigned i = 0; i < 20000; i++) {
+        ring_kick(rig.ring);
+    }
+    __atomic_store_n(&thief.stop, true, __ATOMIC_RELAXED);
+    front_sync(rig.front);
+    daemon_qmp(rig.daemon, "{\"execute\": \"query-block-exports\"}");
+    while (!__atomic_load_n(&thief.done, __ATOMIC_RELAXED)) {
+        ring_kick(rig.ring);
+        g_usleep(1000);
+    }
+    g_thread_join(thread);
+    set_blocking(rig.ring->kick, false);
+    rig_close(&rig);
+}
+
 void add_notify_cases(void)
 {
     case_add(always_without_event_idx, WAY_SPLIT,
@@ -174,4 +267,7 @@ void add_notify_cases(void)
              "kicks: those that were asked for are enough");
     case_add(only_asked_kicks_event_idx, NULL,
              "kicks: those at the avail event are enough");
+    case_add(full_call, WAY_SPLIT, "calls: one that blocks (split)");
+    case_add(full_call, WAY_PACKED, "calls: one that blocks (packed)");
+    case_add(stolen_kicks, NULL, "kicks: one that is stolen, and blocks");
 }
