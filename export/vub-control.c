@@ -65,8 +65,13 @@ void vub_control_send_config_change(VubServer *s)
     /* If it's full, there is such a message in it that nobody has read. */
     if (send(s->backend_fd, &msg, sizeof(msg),
              MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
-        warn_report("export '%s': the client can't be told that the disk's "
-                    "size changed: %s", s->exp->id, strerror(errno));
+        int saved_errno = errno;
+
+        if (vub_server_may_report(s)) {
+            warn_report("export '%s': the client can't be told that the "
+                        "disk's size changed: %s", s->exp->id,
+                        strerror(saved_errno));
+        }
     }
 }
 
@@ -82,7 +87,8 @@ static bool start(void *opaque, unsigned index, const VubRingSetup *setup,
     VubServer *s = opaque;
     bool good;
 
-    if (s->dev.inflight && !setup->config.inflight) {
+    if (s->dev.inflight && !setup->config.inflight &&
+        vub_server_may_report(s)) {
         warn_report("export '%s': queue %u has %u descriptors, but the "
                     "client's in-flight region only %u: if this daemon dies, "
                     "its requests under way are lost", s->exp->id, index,
@@ -157,8 +163,10 @@ static void set_backend_fd(void *opaque, int fd)
     }
     s->backend_fd = fd;
     if (fd >= 0 && !fd_is_socket(fd)) {
-        warn_report("export '%s': what the client wants to be told on is no "
-                    "socket", s->exp->id);
+        if (vub_server_may_report(s)) {
+            warn_report("export '%s': what the client wants to be told on is "
+                        "no socket", s->exp->id);
+        }
         close(fd);
         s->backend_fd = -1;
     }
@@ -188,9 +196,13 @@ static void register_bh(void *opaque)
         if (!has_region(change->from, region) &&
             !blk_register_buf(s->exp->blk, region->host, region->size_bytes,
                               &err)) {
-            warn_reportf_err(err, "export '%s': guest memory can't be "
-                             "registered, requests will be slower: ",
-                             s->exp->id);
+            if (vub_server_may_report(s)) {
+                warn_reportf_err(err, "export '%s': guest memory can't be "
+                                 "registered, requests will be slower: ",
+                                 s->exp->id);
+            } else {
+                error_free(err);
+            }
             all = false;
         }
     }
@@ -295,7 +307,7 @@ static void negotiated(void *opaque, uint64_t features)
     if (!(features & 1ull << VIRTIO_BLK_F_CONFIG_WCE)) {
         on = s->config.volatile_cache && features & 1ull << VIRTIO_BLK_F_FLUSH;
     }
-    if (!set_write_cache(s, on)) {
+    if (!set_write_cache(s, on) && vub_server_may_report(s)) {
         warn_report("export '%s': the driver knows no flush, and what was "
                     "written before could not be flushed now", s->exp->id);
     }

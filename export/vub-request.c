@@ -62,6 +62,7 @@ static void answer(VubRequest *req, uint8_t status)
 {
     req->op = VUB_OP_DONE;
     req->answer = status;
+    req->written_bytes = 0;
 }
 
 static bool in_bounds(const VubRequest *req, const VubDisk *disk)
@@ -86,6 +87,7 @@ static void decode_read_write(VubRequest *req, VubChain *chain,
         req->iov = chain->iov + chain->nr_out;
         req->nr_iov = chain->nr_in;
         req->bytes = chain->in_bytes;
+        req->written_bytes = chain->in_bytes;
     }
     if ((op == VUB_OP_WRITE && !disk->writable) ||
         req->bytes > disk->max_bytes || !in_bounds(req, disk)) {
@@ -154,6 +156,7 @@ static void give_serial(VubRequest *req, const VubChain *chain,
         done += part_bytes;
     }
     answer(req, VIRTIO_BLK_S_OK);
+    req->written_bytes = done;
 }
 
 bool vub_request_decode(VubRequest *req, VubChain *chain, const VubDisk *disk)

@@ -43,6 +43,7 @@ typedef struct VubRequest {
     bool unmap;                 /* ZEROES: the blocks may be deallocated */
     uint64_t off_bytes;
     uint64_t bytes;
+    uint64_t written_bytes;     /* of the "in" buffers, status left aside */
     struct iovec *iov;          /* of the chain's: the data of READ and WRITE */
     unsigned nr_iov;
     uint8_t *status;            /* where the guest waits for VIRTIO_BLK_S_* */

@@ -19,6 +19,9 @@
 #include "vub-server.h"
 #include "trace.h"
 
+/* More than it takes to set up most devices; all others wait meanwhile. */
+#define MESSAGES_AT_ONCE 16
+
 /* All that listen, to find whose memory is gone */
 static QLIST_HEAD(, VubServer) servers = QLIST_HEAD_INITIALIZER(servers);
 
@@ -97,7 +100,10 @@ static bool coroutine_fn read_message(VubServer *s, VubMessage *msg,
     for (unsigned i = 0; i < msg->nr_fds; i++) {
         if (msg->header.request != VUB_SET_MEM_TABLE &&
             msg->header.request != VUB_ADD_MEM_REG) {
-            /* Nobody may make a thread of ours wait. */
+            /*
+             * The channel has made it block, for the client too. We don't rely
+             * on this (vub-notify.c), clients do.
+             */
             g_unix_set_fd_nonblocking(msg->fds[i], true, NULL);
         }
     }
@@ -116,6 +122,20 @@ static bool coroutine_fn send_reply(VubServer *s, VubMessage *msg,
     return qio_channel_writev_full_all(QIO_CHANNEL(s->client), iov,
                                        ARRAY_SIZE(iov), msg->fds,
                                        msg->nr_fds, 0, errp) == 0;
+}
+
+bool vub_server_may_report(VubServer *s)
+{
+    unsigned nr_unsaid;
+    bool may = vub_quiet_may(&s->quiet,
+                             qemu_clock_get_ns(QEMU_CLOCK_REALTIME),
+                             &nr_unsaid);
+
+    if (nr_unsaid) {
+        warn_report("export '%s': %u more messages about its clients were left "
+                    "out", s->exp->id, nr_unsaid);
+    }
+    return may;
 }
 
 /*
@@ -184,7 +204,7 @@ static bool coroutine_fn handle(VubServer *s, VubMessage *msg, Error **errp)
         error_setg(errp, "%s: %s", vub_message_name(request), err->message);
         return false;
     }
-    if (!good) {
+    if (!good && vub_server_may_report(s)) {
         warn_report("export '%s': the client's %s is refused: %s", s->exp->id,
                     vub_message_name(request), err->message);
     }
@@ -203,11 +223,22 @@ static void listen_for_clients(VubServer *s, bool on)
                                      on ? s : NULL, NULL);
 }
 
+/*
+ * While there is something to read the coroutine would go on for ever, and the
+ * main loop has more to do.
+ */
+static void coroutine_fn let_others_go_on(void)
+{
+    aio_co_schedule(qemu_get_aio_context(), qemu_coroutine_self());
+    qemu_coroutine_yield();
+}
+
 static void coroutine_fn client_entry(void *opaque)
 {
     VubServer *s = opaque;
     BlockExport *exp = s->exp;
     Error *err = NULL;
+    unsigned nr_messages = 0;
     bool good = true;
 
     vub_control_forget_cache(s);
@@ -220,11 +251,14 @@ static void coroutine_fn client_entry(void *opaque)
 
         good = read_message(s, &msg, &err) && handle(s, &msg, &err);
         vub_message_close_fds(&msg);
+        if (++nr_messages % MESSAGES_AT_ONCE == 0) {
+            let_others_go_on();
+        }
     }
     if (!err) {
         is_lost(s, &err);
     }
-    if (err && !s->stopping) {
+    if (err && !s->stopping && vub_server_may_report(s)) {
         error_reportf_err(err, "export '%s': the client is disconnected: ",
                           exp->id);
     } else {

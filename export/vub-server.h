@@ -17,6 +17,7 @@
 #include "vub-config.h"
 #include "vub-device.h"
 #include "vub-queue.h"
+#include "vub-quiet.h"
 
 typedef struct VubServer {
     /* Set by the export before vub_server_start() */
@@ -38,6 +39,7 @@ typedef struct VubServer {
     bool config_changed;        /* and it has not been told */
     bool stopping;
     bool lost;                  /* memory of the client vanished */
+    VubQuiet quiet;             /* of messages about clients */
     QLIST_ENTRY(VubServer) next;
     /*
      * The coroutine is in a queue's thread, or waits for the block layer. A
@@ -63,6 +65,12 @@ extern const VubDeviceOps vub_control_ops;
 
 /* Nothing is known of the client's guest, so nothing is cached yet. */
 void vub_control_forget_cache(VubServer *s);
+
+/*
+ * True if something may be said about a client. Who has it that something was
+ * done wrong can do so as often as it likes.
+ */
+bool vub_server_may_report(VubServer *s);
 
 /* Tells the front-end of a change of the configuration space, if it can be. */
 void vub_control_send_config_change(VubServer *s);

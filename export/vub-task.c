@@ -33,7 +33,7 @@ static void complete(VubTask *task, uint8_t status)
     if (likely(!vub_ring_lost(&q->ring))) {
         *task->req.status = status;
     }
-    vub_ring_log_chain(&q->ring, &task->chain, written_bytes);
+    vub_ring_log_chain(&q->ring, &task->chain, task->req.written_bytes);
     if (unlikely(q->ring.log)) {
         vub_ring_log(&q->ring, task->req.status, 1);
     }

@@ -4,7 +4,9 @@
  */
 #include <glib.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "cases.h"
 #include "rig.h"
@@ -196,6 +198,109 @@ static void ends_under_load(const void *way)
     daemon_stop(rig.daemon);
 }
 
+#define FIRST_RING      60000
+#define LAST_RING       60001
+#define NR_BETWEEN      500
+
+static void append(GByteArray *bytes, uint32_t request, uint32_t flags,
+                   const void *payload, uint32_t size)
+{
+    WireHeader header = { request, WIRE_VERSION | flags, size };
+
+    g_byte_array_append(bytes, (uint8_t *)&header, sizeof(header));
+    g_byte_array_append(bytes, payload, size);
+}
+
+/* Many messages at once; the first and the last are refused, which is said. */
+static void flood(Front *front)
+{
+    struct vhost_vring_state state = { FIRST_RING, 1 };
+    GByteArray *bytes = g_byte_array_new();
+
+    append(bytes, WIRE_SET_VRING_NUM, WIRE_NEED_REPLY, &state, sizeof(state));
+    for (unsigned i = 0; i < NR_BETWEEN; i++) {
+        append(bytes, WIRE_SET_OWNER, 0, NULL, 0);
+    }
+    state.index = LAST_RING;
+    append(bytes, WIRE_SET_VRING_NUM, WIRE_NEED_REPLY, &state, sizeof(state));
+    g_assert_true(front_send_bytes(front, bytes->data, bytes->len, NULL, 0));
+    g_byte_array_unref(bytes);
+}
+
+static const char *refusal(const char *log, const char *export, unsigned ring)
+{
+    g_autofree char *text = g_strdup_printf(
+        "export '%s': the client's SET_VRING_NUM is refused: there is no ring "
+        "%u", export, ring);
+    const char *place = strstr(log, text);
+
+    if (!place) {
+        g_error("the daemon does not say \"%s\"", text);
+    }
+    return place;
+}
+
+/* Both are there when the daemon looks; none is done before the other begins */
+static void floods(const void *arg)
+{
+    g_autofree char *path = g_build_filename(case_dir(), "second", NULL);
+    g_autofree char *command = g_strdup_printf(
+        "{\"execute\": \"block-export-add\", \"arguments\": {"
+        "\"type\": \"vhost-user-blk\", \"id\": \"second\", "
+        "\"node-name\": \"disk\", "
+        "\"addr\": {\"type\": \"unix\", \"path\": \"%s\"}}}", path);
+    g_autofree char *log = NULL;
+    Front *second;
+    WireMsg reply;
+    int status;
+    Rig rig;
+
+    rig_open(&rig, DISK_FILE, "", SPLIT);
+    daemon_qmp(rig.daemon, command);
+    second = front_open(path, SPLIT);
+    kill(rig.daemon->pid, SIGSTOP);
+    g_assert_cmpint(waitpid(rig.daemon->pid, &status, WUNTRACED), ==,
+                    rig.daemon->pid);
+    flood(rig.front);
+    flood(second);
+    kill(rig.daemon->pid, SIGCONT);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_true(front_receive(rig.front, &reply));
+        g_assert_true(front_receive(second, &reply));
+    }
+    g_assert_true(g_file_get_contents(rig.daemon->log, &log, NULL, NULL));
+    g_assert_true(refusal(log, "exp", FIRST_RING) <
+                  refusal(log, "second", LAST_RING));
+    g_assert_true(refusal(log, "second", FIRST_RING) <
+                  refusal(log, "exp", LAST_RING));
+    expect_works(rig.ring);
+    front_close(second);
+    rig_close(&rig);
+}
+
+/* What a client does wrong is said, but not as often as it likes. */
+static void many_refusals(const void *arg)
+{
+    struct vhost_vring_state state = { FIRST_RING, 1 };
+    g_autofree char *log = NULL;
+    unsigned nr_lines = 0;
+    Rig rig;
+
+    rig_open(&rig, DISK_FILE, "", SPLIT);
+    for (unsigned i = 0; i < 1000; i++) {
+        g_assert_cmpint(front_try(rig.front, WIRE_SET_VRING_NUM, &state,
+                                  sizeof(state), NULL, 0), ==, FRONT_REFUSED);
+    }
+    g_assert_true(g_file_get_contents(rig.daemon->log, &log, NULL, NULL));
+    for (const char *at = log; (at = strchr(at, '\n')); at++) {
+        nr_lines++;
+    }
+    /* Some; and if this took a minute, and another one, some more. */
+    g_assert_cmpuint(nr_lines, >=, 10);
+    g_assert_cmpuint(nr_lines, <=, 200);
+    rig_close(&rig);
+}
+
 void add_life_cases(void)
 {
     case_add(reconnect, NULL, "clients: a hundred in a row, and no file stays");
@@ -207,6 +312,8 @@ void add_life_cases(void)
              "clients: one may hang up in a message");
     case_add(half_a_message_holds_nothing_up, NULL,
              "clients: half a message holds nothing up");
+    case_add(floods, NULL, "clients: a flood of one leaves room for others");
+    case_add(many_refusals, NULL, "clients: not each refusal is said");
     for (unsigned i = 0; i < NR_WAYS; i += 2) {
         case_add(dies_with_requests, &ways[i],
                  "clients: one may hang up with requests under way (%s)",

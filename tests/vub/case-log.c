@@ -159,6 +159,27 @@ static void write_is_not(const void *arg)
     close_log(&lr);
 }
 
+/* What was refused has written nothing, however much there was room for. */
+static void refused_is_not(const void *arg)
+{
+    const Way *way = arg;
+    Request r, id;
+    LogRig lr;
+
+    open_log(&lr, way);
+    r = spread_request(lr.rig.ring, VIRTIO_BLK_T_IN, 5 * 4096);
+    r.header->sector = DISK_SECTORS;
+    g_assert_cmpuint(request_run(&r, way->indirect), ==, VIRTIO_BLK_S_IOERR);
+    want(&lr, r.status, 1);
+    id = spread_request(lr.rig.ring, VIRTIO_BLK_T_GET_ID, 5 * 4096);
+    g_assert_cmpuint(request_run(&id, way->indirect), ==, VIRTIO_BLK_S_OK);
+    want(&lr, id.data, 20);
+    want(&lr, id.status, 1);
+    want_ring(&lr);
+    expect_log(&lr);
+    close_log(&lr);
+}
+
 static void off_is_off(const void *arg)
 {
     const Way *way = arg;
@@ -249,6 +270,8 @@ void add_log_cases(void)
     case_add_in_each_way(read_is_logged,
                          "log: what a read wrote, exactly");
     case_add_in_each_way(write_is_not, "log: a write marks no data");
+    case_add_in_each_way(refused_is_not,
+                         "log: what was refused marks no data");
     case_add_in_each_way(off_is_off, "log: nothing, when it is off");
     case_add_in_each_way(switched_under_load,
                          "log: on and off while requests are under way");
