@@ -8,11 +8,13 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/units.h"
 #include "block/aio.h"
 #include "block/block-io.h"
 #include "child-call.h"
 
 #define AGAIN_NS    (10 * SCALE_MS)
+#define COPY_BYTES  (1 * MiB)
 
 const char *opus_call_name(OpusCallKind kind)
 {
@@ -70,9 +72,9 @@ static int coroutine_fn GRAPH_RDLOCK call_child(const OpusChildCall *call)
     g_assert_not_reached();
 }
 
-int coroutine_fn GRAPH_RDLOCK opus_child_call(const OpusChildCall *call)
+static int coroutine_fn GRAPH_RDLOCK
+call_until_answer(const OpusChildCall *call)
 {
-    AioContext *back = enter_home(call);
     int ret;
 
     while ((ret = call_child(call)) == -EAGAIN) {
@@ -80,6 +82,47 @@ int coroutine_fn GRAPH_RDLOCK opus_child_call(const OpusChildCall *call)
         if (call->given_up && qatomic_read(call->given_up)) {
             break;
         }
+    }
+    return ret;
+}
+
+/* A read or write by a buffer of ours, whatever becomes of the caller's. */
+static int coroutine_fn GRAPH_RDLOCK call_by_copy(const OpusChildCall *call)
+{
+    g_autofree void *buf = g_try_malloc(MIN(call->bytes, COPY_BYTES));
+    int ret = buf ? 0 : -EFAULT;
+
+    for (int64_t done = 0; done < call->bytes && ret >= 0;) {
+        int64_t bytes = MIN(call->bytes - done, COPY_BYTES);
+        QEMUIOVector qiov = QEMU_IOVEC_INIT_BUF(qiov, buf, bytes);
+        OpusChildCall part = *call;
+
+        part.flags &= ~BDRV_REQ_REGISTERED_BUF;
+        part.off += done;
+        part.bytes = bytes;
+        part.qiov = &qiov;
+        part.qiov_offset = 0;
+        if (call->kind == OPUS_CALL_WRITE) {
+            qemu_iovec_to_buf(call->qiov, call->qiov_offset + done, buf,
+                              bytes);
+        }
+        ret = call_until_answer(&part);
+        if (call->kind == OPUS_CALL_READ && ret >= 0) {
+            qemu_iovec_from_buf(call->qiov, call->qiov_offset + done, buf,
+                                bytes);
+        }
+        done += bytes;
+    }
+    return ret;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_child_call(const OpusChildCall *call)
+{
+    AioContext *back = enter_home(call);
+    int ret = call_until_answer(call);
+
+    if (ret == -EFAULT && call->qiov) {
+        ret = call_by_copy(call);
     }
     leave_home(back);
     return MIN(ret, 0);

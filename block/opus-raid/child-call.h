@@ -40,6 +40,10 @@ const char *opus_call_name(OpusCallKind kind);
  * again, after a pause, until there is one or nobody waits any more. A child
  * that never answers otherwise is one that does not answer (member-timeout).
  *
+ * EFAULT says that the buffers are not there (any more), which is no fault of
+ * the child: a guest's memory can vanish. The call is made again by a buffer of
+ * ours. Who owns the others finds out when they are touched for that.
+ *
  * Returns in the caller's AioContext: 0, or a negative errno of the child.
  */
 int coroutine_fn GRAPH_RDLOCK opus_child_call(const OpusChildCall *call);

@@ -38,7 +38,7 @@ bool GRAPH_RDLOCK opus_member_needs_home(BlockDriverState *bs)
 
 /*
  * Not straight to the child, but by another context or with a time limit; or
- * again, after EAGAIN.
+ * again, after EAGAIN or EFAULT.
  */
 static int coroutine_fn GRAPH_RDLOCK __attribute__((noinline))
 member_detour(OpusMember *m, OpusChildCall call)
@@ -74,7 +74,7 @@ opus_member_preadv(OpusMember *m, int64_t off, int64_t bytes,
         ret = bdrv_co_preadv_part(m->child, off, bytes, qiov, qiov_offset,
                                   flags);
     }
-    if (unlikely(ret == -EAGAIN)) {
+    if (unlikely(ret == -EAGAIN || ret == -EFAULT)) {
         ret = member_detour(m, (OpusChildCall) {
             .kind = OPUS_CALL_READ, .off = off, .bytes = bytes,
             .qiov = qiov, .qiov_offset = qiov_offset, .flags = flags,
@@ -126,7 +126,7 @@ opus_member_pwritev(OpusMember *m, int64_t off, int64_t bytes,
         ret = bdrv_co_pwritev_part(m->child, off, bytes, qiov, qiov_offset,
                                    flags & ~fua);
     }
-    if (unlikely(ret == -EAGAIN)) {
+    if (unlikely(ret == -EAGAIN || ret == -EFAULT)) {
         ret = member_detour(m, (OpusChildCall) {
             .kind = OPUS_CALL_WRITE, .off = off, .bytes = bytes,
             .qiov = qiov, .qiov_offset = qiov_offset, .flags = flags & ~fua,

@@ -168,6 +168,7 @@ class Disk:
         except Error:
             self.close()
             raise
+        self.memory_fd = region.fd      # what the buffers are in
         self.queues = [Queue(LIB.blkio_get_queue(self._blkio, i),
                              region.addr + i * per_queue, slots, slot_bytes)
                        for i in range(queues)]
