@@ -26,7 +26,8 @@ vub-*)
           "$source"/export/vub-inflight-packed.c
           "$source"/export/{vub-log,vub-map,vub-notify,vub-memory,vub-request,vub-message}.c
           "$source"/export/{vub-ring,vub-ring-packed,vub-ring-split}.c
-          "$source"/export/{vub-device,vub-device-memory,vub-device-vring}.c
+          "$source"/export/{vub-device,vub-device-memory,vub-device-state}.c
+          "$source"/export/vub-device-vring.c
           "$source"/tests/unit/{device-rig,ring-driver}.c)
     read -ra flags < <(pkg-config --cflags glib-2.0)
     read -ra libs < <(pkg-config --libs glib-2.0)
