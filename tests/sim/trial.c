@@ -446,7 +446,8 @@ static void one_life(Trial *t)
         t->bad = 0;
     }
     subject_close();
-    t->trusted &= ~bus_failed_disks();
+    /* Those that are replaced may have gone while it waited for jobs. */
+    t->trusted &= ~bus_failed_disks() & ~t->leaving;
     if (bus_is_cut() || guest_saw_errors() || failed) {
         bus_cut();
         return;
