@@ -75,11 +75,11 @@ static const GoldenCase golden_cases[] = {
     { "raid5-rebuilt", "01234", STRICT, false, REFUSE(STALE) },
     { "raid5-rebuilt", "01234", DEGRADED, false, ACCEPT("ITIII", OPTIMAL, 0) },
     { "raid5-rebuilt", "023", DEGRADED, false, ACCEPT("III", DEGRADED, 2) },
-    /* The failed one and its substitute never met: nobody vouches for it. */
-    { "raid5-rebuilt", "14", DEGRADED, false, REFUSE(SPLIT_BRAIN) },
+    /* The failed one never ran without the others: its own table has all. */
+    { "raid5-rebuilt", "14", DEGRADED, false, REFUSE(TOO_FEW) },
     { "raid6-readded", "0123", STRICT, true, REFUSE(STALE) },
     { "raid6-readded", "0123", DEGRADED, true, ACCEPT("ITII", DEGRADED, 2) },
-    { "raid6-readded", "01", DEGRADED, true, REFUSE(SPLIT_BRAIN) },
+    { "raid6-readded", "01", DEGRADED, true, REFUSE(TOO_FEW) },
     { "raid1-left-behind", "01", STRICT, false, REFUSE(STALE) },
     { "raid1-left-behind", "01", DEGRADED, false, ACCEPT("IT", DEGRADED, 2) },
     { "raid1-split", "01", STRICT, false, REFUSE(SPLIT_BRAIN) },
