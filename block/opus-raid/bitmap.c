@@ -17,6 +17,7 @@
 #include "block/block-io.h"
 #include "qemu/lockable.h"
 #include "qemu/memalign.h"
+#include "system/block-backend.h"
 #include "bitmap.h"
 #include "member.h"
 #include "parallel.h"
@@ -331,4 +332,26 @@ void opus_bitmap_counts(OpusRaid *s, uint64_t *nr_bits, uint64_t *nr_set)
     QEMU_LOCK_GUARD(&s->bitmap->lock);
     *nr_bits = s->bitmap->bits.nr_bits;
     *nr_set = s->bitmap->bits.nr_set;
+}
+
+int coroutine_fn opus_bitmap_write_new(BlockBackend *blk, int64_t off,
+                                       const MdBitmapSuper *super, bool all)
+{
+    uint64_t bits = md_bitmap_nr_bits(super->sync_size_sectors,
+                                      super->chunk_bytes);
+    size_t bytes = md_bitmap_file_sectors(bits) * RAID_SECTOR_BYTES;
+    uint8_t *buf = qemu_try_blockalign0(blk_bs(blk), bytes);
+    int ret;
+
+    if (!buf) {
+        return -ENOMEM;
+    }
+    if (all) {
+        memset(buf + MD_BITMAP_SUPER_BYTES, 0xff,
+               bytes - MD_BITMAP_SUPER_BYTES);
+    }
+    md_bitmap_super_encode(super, buf);
+    ret = blk_co_pwrite(blk, off, bytes, buf, BDRV_REQ_FUA);
+    qemu_vfree(buf);
+    return ret;
 }

@@ -123,4 +123,14 @@ bool opus_bitmap_has_bits(OpusRaid *s);
 /* The array as a whole, or its numbers for users: bits, and bits set. */
 void opus_bitmap_counts(OpusRaid *s, uint64_t *nr_bits, uint64_t *nr_set);
 
+/**
+ * opus_bitmap_write_new: write the bitmap of a new member
+ * @off: where it lies on @blk
+ * @all: name all of the array, as mdadm does where it is to be resynced
+ *
+ * Returns 0 or a negative errno.
+ */
+int coroutine_fn opus_bitmap_write_new(BlockBackend *blk, int64_t off,
+                                       const MdBitmapSuper *super, bool all);
+
 #endif /* BLOCK_OPUS_RAID_BITMAP_H */

@@ -386,20 +386,15 @@ static void fill_super(const NewArray *a, unsigned slot, MdSuper *super)
     }
 }
 
-/* The bits behind it are zero already. */
 static int coroutine_fn write_bitmap(const NewArray *a, unsigned slot)
 {
     const OpusNewMember *m = &a->members[slot];
-    void *buf = qemu_blockalign0(blk_bs(m->blk), RAID_SECTOR_BYTES);
-    int ret;
 
-    md_bitmap_super_encode(&a->bitmap, buf);
-    ret = opus_new_member_await(m) ?:
-          blk_co_pwrite(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
-                        md_bitmap_default_offset(2, 0), RAID_SECTOR_BYTES,
-                        buf, BDRV_REQ_FUA);
-    qemu_vfree(buf);
-    return ret;
+    return opus_new_member_await(m) ?:
+           opus_bitmap_write_new(m->blk, SUPER_OFFSET + RAID_SECTOR_BYTES *
+                                         md_bitmap_default_offset(2, 0),
+                                 &a->bitmap, opus_create_sync(a->opts) ==
+                                             OPUS_RAID_INITIAL_SYNC_RESYNC);
 }
 
 /* An empty log. */
