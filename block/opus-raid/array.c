@@ -450,7 +450,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush_for_super(OpusRaid *s)
     f.nr = 0;
     if (!OPUS_SABOTAGED(CLEAN_BEFORE_FLUSH) &&
         !(OPUS_SABOTAGED(RESYNC_BEFORE_FLUSH) &&
-          s->state == RAID_ARRAY_RESYNC_PENDING)) {
+          opus_can_resync(s))) {
         opus_array_flush_all(s, &f);
     }
     for (unsigned i = 0; i < f.nr; i++) {
@@ -462,7 +462,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush_for_super(OpusRaid *s)
         opus_array_update(s, failed_slots, "flush", -EIO);
         return -EIO;
     }
-    if (s->bitmap && s->state == RAID_ARRAY_RESYNC_PENDING) {
+    if (s->bitmap && opus_can_resync(s)) {
         opus_bitmap_resynced(s, done);
     }
     if (s->resync_offset != MD_RESYNC_DONE && done != UINT64_MAX) {
@@ -499,10 +499,12 @@ int coroutine_fn GRAPH_RDLOCK opus_array_resync_finish(OpusRaid *s)
     int ret;
 
     QEMU_LOCK_GUARD(&s->meta_lock);
-    if (s->state != RAID_ARRAY_RESYNC_PENDING ||
-        opus_array_flush_for_super(s) < 0) {
-        return -EIO;
-    }
+    do {
+        if (!opus_can_resync(s)) {
+            return -EIO;
+        }
+        /* Each failed flush takes a member away. */
+    } while (opus_array_flush_for_super(s) < 0);
     state_before = s->state;
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         s->resync_offset = MD_RESYNC_DONE;

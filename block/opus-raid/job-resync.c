@@ -43,7 +43,7 @@ static int coroutine_fn GRAPH_RDLOCK resync_step(OpusJob *job, uint64_t *bytes)
 
 static void set_error(const OpusRaid *s, Error **errp)
 {
-    if (s->state == RAID_ARRAY_RESYNC_PENDING) {
+    if (opus_can_resync(s)) {
         error_setg(errp, "Redundancy can't be made right at byte %" PRIu64
                    " of %s: data there can't be read; write to it, and open "
                    "the array again",
@@ -117,7 +117,7 @@ static const BlockJobDriver resync_job_driver = {
 
 bool opus_resync_is_wanted(const OpusRaid *s)
 {
-    return s->state == RAID_ARRAY_RESYNC_PENDING && !s->resync_job;
+    return opus_can_resync(s) && !s->resync_job;
 }
 
 bool opus_resync_start(OpusRaid *s, const char *job_id, Error **errp)

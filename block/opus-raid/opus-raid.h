@@ -292,4 +292,11 @@ static inline bool opus_redundancy_trusted(OpusRaid *s, uint64_t sync_off)
     return sync_off < qatomic_load_acquire(&s->resync_done) || s->forced;
 }
 
+/* Is there redundancy that a resync can make right? Under either lock. */
+static inline bool opus_can_resync(const OpusRaid *s)
+{
+    return raid_can_resync(&s->geom, s->state,
+                           s->resync_offset == MD_RESYNC_DONE);
+}
+
 #endif /* BLOCK_OPUS_RAID_H */

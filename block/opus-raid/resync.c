@@ -23,6 +23,13 @@ uint64_t opus_resync_bytes(const OpusRaid *s)
                                      : s->geom.array_bytes;
 }
 
+/* Copies of which no other is left differ from none. */
+static bool nothing_differs(OpusRaid *s)
+{
+    return raid_has_mirrors(&s->geom) &&
+           !raid_has_two_copies(&s->geom, opus_missing_slots(s));
+}
+
 bool opus_resync_next(OpusRaid *s, uint64_t from, uint64_t *start,
                       uint64_t *end)
 {
@@ -77,10 +84,10 @@ int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s, OpusPace *pace,
     int ret;
 
     *bytes = 0;
-    if (s->state != RAID_ARRAY_RESYNC_PENDING) {
+    if (!opus_can_resync(s)) {
         return -EIO;
     }
-    if (!opus_resync_next(s, before, &start, &end)) {
+    if (nothing_differs(s) || !opus_resync_next(s, before, &start, &end)) {
         return 0;
     }
     /* What is left out is right: those who write there need not know. */

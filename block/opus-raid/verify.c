@@ -55,6 +55,7 @@ typedef struct Piece {
     size_t column_bytes;
     uint8_t slots[RAID_MAX_MEMBERS];
     uint64_t member_off[RAID_MAX_MEMBERS];
+    RaidMask absent;            /* columns without a member: copies only */
     RaidMask unreadable;        /* columns */
     RaidMask recorded;          /* of these, those that are known to be bad */
     int rets[RAID_MAX_MEMBERS];
@@ -85,8 +86,12 @@ static void coroutine_fn GRAPH_RDLOCK read_task(void *opaque, unsigned i)
 {
     Piece *p = opaque;
     OpusMember *m = p->s->slots[p->slots[i]];
-    int64_t off = opus_member_data(m, p->member_off[i]);
+    int64_t off;
 
+    if (p->absent & RAID_BIT(i)) {
+        return;
+    }
+    off = opus_member_data(m, p->member_off[i]);
     if (opus_member_is_bad(m, off, p->bytes)) {
         p->recorded |= RAID_BIT(i);
         p->rets[i] = -EIO;
@@ -95,12 +100,35 @@ static void coroutine_fn GRAPH_RDLOCK read_task(void *opaque, unsigned i)
     }
 }
 
-/* Returns 0, or -EIO when a member failed. */
+/*
+ * A member failed. Copies are made the same without it; all else needs all
+ * members, or the array has failed.
+ */
+static bool goes_on_without(const Piece *p)
+{
+    return !raid_has_parity(&p->s->geom) &&
+           p->v->mode == OPUS_VERIFY_RESYNC &&
+           opus_missing_slots(p->s) != ~(RaidMask)0;
+}
+
+/* Copies without a member, or on one that is not rebuilt so far. */
+static void note_absent(Piece *p)
+{
+    for (unsigned i = 0; i < p->nr; i++) {
+        if (opus_missing_at(p->s, p->member_off[i]) &
+            RAID_BIT(p->slots[i])) {
+            p->absent |= RAID_BIT(i);
+            p->unreadable &= ~RAID_BIT(i);
+        }
+    }
+}
+
+/* Returns 0, or -EIO when a member failed that is needed. */
 static int coroutine_fn GRAPH_RDLOCK read_columns(Piece *p)
 {
     opus_parallel(read_task, p, p->nr, p->nr);
     for (unsigned i = 0; i < p->nr; i++) {
-        if (p->rets[i] < 0) {
+        if (p->rets[i] < 0 && !(p->absent & RAID_BIT(i))) {
             p->unreadable |= RAID_BIT(i);
             if (!(p->recorded & RAID_BIT(i)) &&
                 opus_array_read_failed(p->s, p->slots[i], p->rets[i]) < 0) {
@@ -108,7 +136,14 @@ static int coroutine_fn GRAPH_RDLOCK read_columns(Piece *p)
             }
         }
     }
-    return opus_missing_slots(p->s) ? -EIO : 0;
+    if (!opus_missing_slots(p->s)) {
+        return 0;
+    }
+    if (!goes_on_without(p)) {
+        return -EIO;
+    }
+    note_absent(p);
+    return 0;
 }
 
 static void GRAPH_RDLOCK send_read_error(Piece *p, unsigned i, bool corrected)
@@ -158,7 +193,7 @@ static int coroutine_fn GRAPH_RDLOCK write_column(Piece *p, unsigned i,
     }
     if (ret < 0) {
         opus_array_fail_member(p->s, p->slots[i], "write", ret);
-        return -EIO;
+        return goes_on_without(p) ? 0 : -EIO;
     }
     return 0;
 }
@@ -397,7 +432,7 @@ static void compare_copies(Piece *p, unsigned base)
         bool differs = false;
 
         for (unsigned i = 0; i < p->nr; i++) {
-            if (i == base || (p->unreadable & RAID_BIT(i)) ||
+            if (i == base || ((p->unreadable | p->absent) & RAID_BIT(i)) ||
                 !memcmp(column(p, base) + lo, column(p, i) + lo, bytes)) {
                 continue;
             }
@@ -425,6 +460,7 @@ static void copy_columns(Piece *p, uint64_t array_off)
         p->slots[i] = loc.slot;
         p->member_off[i] = loc.member_off;
     }
+    note_absent(p);
 }
 
 static int coroutine_fn GRAPH_RDLOCK verify_copies(Piece *p,
@@ -437,7 +473,7 @@ static int coroutine_fn GRAPH_RDLOCK verify_copies(Piece *p,
         unreadable_slots |= RAID_BIT(p->slots[i]);
     }
     base = opus_mirror_first(p->s, array_off, unreadable_slots);
-    if (base < 0) {
+    if (base < 0 || !(RAID_BIT(base) & ~p->absent)) {
         /* Then nobody can be given anything wrong, either. */
         return give_up_unreadable(p, 0);
     }
@@ -474,6 +510,14 @@ static int coroutine_fn GRAPH_RDLOCK verify_piece(OpusRaid *s, uint64_t unit,
         copy_columns(p, array_off);
     }
     p->column_bytes = QEMU_ALIGN_UP(bytes, OPUS_BOUNCE_ALIGN);
+    if (p->absent) {
+        if (!goes_on_without(p)) {
+            return -EIO;
+        }
+        if (raid_mask_count(p->absent) + 1 >= p->nr) {
+            return 0;           /* one copy, or none: it differs from none */
+        }
+    }
     total = p->column_bytes * (p->nr + s->geom.nr_parity);
     p->buf = opus_bounce_alloc(total);
     if (!p->buf) {

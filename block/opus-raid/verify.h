@@ -35,8 +35,9 @@ typedef struct OpusVerify {
  * and compare
  * @unit: a stripe of a parity array, or a chunk of a mirrored one
  *
- * Called with its lock held, while all members are in use. What can't be read
- * from a member it gets back from the others where that is right beyond doubt.
+ * Called with its lock held, while all members are in use; OPUS_VERIFY_RESYNC
+ * of copies goes on with those that are left. What can't be read from a member
+ * it gets back from the others where that is right beyond doubt.
  *
  * Returns 0, or a negative errno: a member failed, or it was to be made right
  * (OPUS_VERIFY_RESYNC), and data can't be read without it being so.

@@ -221,6 +221,24 @@ static bool some_copies_lost(const RaidGeometry *geom, RaidMask missing)
     return false;
 }
 
+static bool is_doubled(const RaidGeometry *geom, RaidMask missing)
+{
+    for (uint64_t off = 0; off < geom->array_bytes; off += geom->chunk_bytes) {
+        unsigned left = 0;
+
+        for (unsigned copy = 0; copy < geom->copies; copy++) {
+            RaidLoc loc;
+
+            raid_map_copy(geom, off, copy, &loc);
+            left += !(missing & RAID_BIT(loc.slot));
+        }
+        if (left > 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_lost(const RaidGeometry *geom, RaidMask missing)
 {
     unsigned n = 0;
@@ -247,6 +265,8 @@ static void check_geometry(const RaidGeometry *geom)
 {
     bool parity = geom->level == RAID_LEVEL_4 ||
                   geom->level == RAID_LEVEL_5 || geom->level == RAID_LEVEL_6;
+    bool mirrors = geom->level == RAID_LEVEL_1 ||
+                   geom->level == RAID_LEVEL_10;
 
     for (RaidMask missing = 0; missing < RAID_BIT(geom->nr_slots); missing++) {
         bool lost = is_lost(geom, missing);
@@ -264,6 +284,12 @@ static void check_geometry(const RaidGeometry *geom)
             }
             g_assert_cmpint(raid_array_state_of(geom, missing, clean, forced),
                             ==, want);
+            g_assert_cmpint(raid_can_resync(geom, want, clean), ==,
+                            !lost && !clean && (mirrors || (parity && !missing)));
+        }
+        if (mirrors) {
+            g_assert_cmpint(raid_has_two_copies(geom, missing), ==,
+                            is_doubled(geom, missing));
         }
     }
 }

@@ -112,30 +112,47 @@ void raid_array_state_set(RaidArrayState *state, RaidArrayState to)
 }
 
 /*
- * Does each chunk of a mirrored array keep a copy? Where the copies of chunk k
- * lie depends on k modulo the number of slots only, so as many chunks as there
- * are slots show every case.
+ * The fewest and the most copies that a chunk of a mirrored array keeps. Where
+ * the copies of chunk k lie depends on k modulo the number of slots only, so as
+ * many chunks as there are slots show every case.
  */
-static bool copies_suffice(const RaidGeometry *geom, RaidMask missing_slots)
+static void copies_kept(const RaidGeometry *geom, RaidMask missing_slots,
+                        unsigned *fewest, unsigned *most)
 {
+    *fewest = geom->copies;
+    *most = 0;
     for (unsigned k = 0; k < geom->nr_slots; k++) {
         uint64_t array_off = (uint64_t)k << geom->chunk_shift;
-        bool found = false;
+        unsigned kept = 0;
 
         if (array_off >= geom->array_bytes) {
             break;
         }
-        for (unsigned copy = 0; copy < geom->copies && !found; copy++) {
+        for (unsigned copy = 0; copy < geom->copies; copy++) {
             RaidLoc loc;
 
             raid_map_copy(geom, array_off, copy, &loc);
-            found = !(missing_slots & RAID_BIT(loc.slot));
+            kept += !(missing_slots & RAID_BIT(loc.slot));
         }
-        if (!found) {
-            return false;
-        }
+        *fewest = kept < *fewest ? kept : *fewest;
+        *most = kept > *most ? kept : *most;
     }
-    return true;
+}
+
+static bool copies_suffice(const RaidGeometry *geom, RaidMask missing_slots)
+{
+    unsigned fewest, most;
+
+    copies_kept(geom, missing_slots, &fewest, &most);
+    return fewest > 0;
+}
+
+bool raid_has_two_copies(const RaidGeometry *geom, RaidMask missing_slots)
+{
+    unsigned fewest, most;
+
+    copies_kept(geom, missing_slots, &fewest, &most);
+    return most > 1;
 }
 
 static bool data_suffices(const RaidGeometry *geom, RaidMask missing_slots)
@@ -174,4 +191,12 @@ uint64_t raid_errors_left(uint64_t errors, int64_t ms)
     int64_t hours = ms > 0 ? ms / HOUR_MS : 0;
 
     return hours < 64 ? errors >> hours : 0;
+}
+
+bool raid_can_resync(const RaidGeometry *geom, RaidArrayState state,
+                     bool clean)
+{
+    return !clean && (state == RAID_ARRAY_RESYNC_PENDING ||
+                      (state == RAID_ARRAY_DEGRADED &&
+                       raid_has_mirrors(geom)));
 }

@@ -65,4 +65,21 @@ RaidArrayState raid_array_state_of(const RaidGeometry *geom,
  */
 uint64_t raid_errors_left(uint64_t errors, int64_t ms);
 
+/**
+ * raid_can_resync: may a resync make redundancy right?
+ * @clean: as for raid_array_state_of()
+ *
+ * Mirrors that are degraded, too: the copies that are left may differ, and
+ * whoever reads them must not get another one after the next loss.
+ */
+bool raid_can_resync(const RaidGeometry *geom, RaidArrayState state,
+                     bool clean);
+
+/**
+ * raid_has_two_copies: are there chunks that still have more than one copy?
+ *
+ * If not, there is nothing that may differ. For mirrored levels.
+ */
+bool raid_has_two_copies(const RaidGeometry *geom, RaidMask missing_slots);
+
 #endif /* UTIL_RAID_MEMBER_STATE_H */
