@@ -64,8 +64,9 @@ static void check_member(const RaidCandidate *candidates, unsigned nr,
     for (unsigned i = 0; i < nr; i++) {
         const RaidCandidate *a = &candidates[i];
 
-        if (a == c || a->super_error != MD_SUPER_OK) {
-            continue;
+        if (a == c || a->super_error != MD_SUPER_OK ||
+            memcmp(a->super->set_uuid, sb->set_uuid, 16)) {
+            continue;       /* what another array says is of no account */
         }
         rule(a->super->events < sb->events || !rule_disowns(a->super, sb),
              "nothing as new calls a member in sync faulty");
