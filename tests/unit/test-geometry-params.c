@@ -261,6 +261,52 @@ static void test_raid1_rest(void)
     g_assert_cmpint(raid_unmap(&geom, loc, &array_off), ==, RAID_USE_NONE);
 }
 
+static bool init_size(RaidGeometry *geom, RaidLevel level, RaidLayout layout,
+                      unsigned nr_slots, uint64_t member_bytes)
+{
+    RaidGeometryParams params = {
+        .level = level, .layout = layout, .nr_slots = nr_slots,
+        .near_copies = layout == RAID_LAYOUT_OFFSET ? 1 : 2, .far_copies = 2,
+        .chunk_bytes = 4096,
+    };
+
+    for (unsigned slot = 0; slot < nr_slots; slot++) {
+        params.member_bytes[slot] = member_bytes;
+    }
+    return raid_geometry_init(geom, &params) == RAID_GEOMETRY_OK;
+}
+
+/*
+ * An array that grows takes over the two sizes, and nothing else: all other
+ * constants must be the same for any size. RAID0 and far copies don't grow.
+ */
+static void test_sizes_are_all_that_grows(void)
+{
+    unsigned seen = 0;
+
+    for (RaidLevel level = RAID_LEVEL_1; level <= RAID_LEVEL_10; level++) {
+        for (RaidLayout layout = 0; layout <= RAID_LAYOUT_OFFSET; layout++) {
+            for (unsigned nr_slots = 3; nr_slots < 8; nr_slots++) {
+                RaidGeometry small, large;
+
+                if (layout == RAID_LAYOUT_FAR ||
+                    !init_size(&small, level, layout, nr_slots, 10 << 20)) {
+                    continue;
+                }
+                g_assert_true(init_size(&large, level, layout, nr_slots,
+                                        30 << 20));
+                g_assert_cmpuint(small.member_bytes, <, large.member_bytes);
+                g_assert_cmpuint(small.array_bytes, <, large.array_bytes);
+                small.member_bytes = large.member_bytes;
+                small.array_bytes = large.array_bytes;
+                g_assert_cmpmem(&small, sizeof(small), &large, sizeof(large));
+                seen++;
+            }
+        }
+    }
+    g_assert_cmpuint(seen, >, 50);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -268,6 +314,8 @@ int main(int argc, char **argv)
     g_test_add_func("/geometry/refused/sizes", test_refused_sizes);
     g_test_add_func("/geometry/raid1-rest", test_raid1_rest);
     g_test_add_func("/geometry/unset-zones", test_unset_zones);
+    g_test_add_func("/geometry/sizes-are-all-that-grows",
+                    test_sizes_are_all_that_grows);
     g_test_add_func("/geometry/md-numbers", test_md_numbers);
     g_test_add_func("/geometry/md-numbers-meaning", test_md_numbers_meaning);
     g_test_add_func("/geometry/names", test_names);

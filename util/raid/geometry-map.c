@@ -292,12 +292,12 @@ static RaidUse unmap_raid10(const RaidGeometry *geom, RaidLoc loc,
 {
     uint64_t row = loc.member_off >> geom->chunk_shift;
     uint64_t chunk;
-    unsigned far, slot;
+    unsigned far = 0, slot;
 
     if (geom->layout == RAID_LAYOUT_OFFSET) {
         far = row % geom->far_copies;
         row /= geom->far_copies;
-    } else {
+    } else if (geom->far_copies > 1) {
         uint64_t far_rows = geom->far_stride >> geom->chunk_shift;
 
         far = row / far_rows;

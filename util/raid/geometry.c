@@ -403,8 +403,11 @@ static RaidGeometryError init_raid10(RaidGeometry *geom,
         return RAID_GEOMETRY_TOO_LARGE;
     }
     geom->member_bytes = rows * geom->far_copies << geom->chunk_shift;
-    geom->far_stride = geom->layout == RAID_LAYOUT_OFFSET ?
-                       geom->chunk_bytes : rows << geom->chunk_shift;
+    if (geom->layout == RAID_LAYOUT_OFFSET) {
+        geom->far_stride = geom->chunk_bytes;
+    } else if (geom->far_copies > 1) {
+        geom->far_stride = rows << geom->chunk_shift;
+    }
     /* A chunk whose near copies do not all fit the last row is left out. */
     geom->array_bytes = rows * geom->nr_slots / geom->near_copies
                         << geom->chunk_shift;

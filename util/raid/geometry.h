@@ -36,7 +36,11 @@ typedef struct RaidZone {
     uint8_t slots[RAID_MAX_MEMBERS];
 } RaidZone;
 
-/* Constant after raid_geometry_init(). */
+/*
+ * Constant after raid_geometry_init(); but an array that grows gets another
+ * member_bytes and array_bytes, on which no place depends, unless its layout is
+ * far.
+ */
 typedef struct RaidGeometry {
     RaidLevel level;
     RaidLayout layout;
@@ -50,7 +54,7 @@ typedef struct RaidGeometry {
     unsigned chunk_shift;           /* log2(chunk_bytes) */
     uint64_t member_bytes;          /* used on each member (RAID0: smallest) */
     uint64_t array_bytes;
-    uint64_t far_stride;            /* RAID10: from one far copy to the next */
+    uint64_t far_stride;            /* RAID10: to the next far copy, if any */
     unsigned nr_zones;              /* RAID0: >= 1 */
     RaidZone zones[RAID_MAX_MEMBERS];
 } RaidGeometry;

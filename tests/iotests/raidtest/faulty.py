@@ -73,12 +73,15 @@ class Array:
     broken: {member: blkdebug options}, or a list of rules in their place.
     """
 
-    def __init__(self, level, broken, here=None, seed=0, **options):
+    def __init__(self, level, broken, here=None, seed=0, layout=None,
+                 **options):
         self.members = Members([MIB + DATA_OFFSET] * LEVELS[level])
         self.daemon = Daemon()
         create = {'level': level, 'data-offset': DATA_OFFSET}
         if level != 'raid1':
             create['chunk-size'] = CHUNK
+        if layout:
+            create['layout'] = layout
         self.daemon.make(self.members, **create)
         self.daemon.add(array_node(self.members.nodes()))
         self.load = Load(self.daemon.raid()['size'], seed)
