@@ -121,7 +121,31 @@ static void coroutine_fn wait_for_block(OpusBitmap *b, uint32_t block)
     }
 }
 
-bool opus_bitmap_start_write(OpusRaid *s, uint64_t array_off, uint64_t bytes)
+void coroutine_fn opus_bitmap_hold(OpusRaid *s)
+{
+    OpusBitmap *b = s->bitmap;
+
+    QEMU_LOCK_GUARD(&b->lock);
+    while (b->held) {
+        qemu_co_queue_wait(&b->waiters, &b->lock);
+    }
+    b->held = true;
+    while (b->nr_writes) {
+        qemu_co_queue_wait(&b->waiters, &b->lock);
+    }
+}
+
+void coroutine_fn opus_bitmap_release(OpusRaid *s)
+{
+    OpusBitmap *b = s->bitmap;
+
+    QEMU_LOCK_GUARD(&b->lock);
+    b->held = false;
+    qemu_co_queue_restart_all(&b->waiters);
+}
+
+bool coroutine_fn
+opus_bitmap_start_write(OpusRaid *s, uint64_t array_off, uint64_t bytes)
 {
     OpusBitmap *b = s->bitmap;
     uint64_t start, end;
@@ -129,6 +153,10 @@ bool opus_bitmap_start_write(OpusRaid *s, uint64_t array_off, uint64_t bytes)
 
     md_bitmap_range(&s->geom, array_off, bytes, &start, &end);
     QEMU_LOCK_GUARD(&b->lock);
+    while (unlikely(b->held)) {
+        qemu_co_queue_wait(&b->waiters, &b->lock);
+    }
+    b->nr_writes++;
     return md_bitmap_start_write(&b->bits, start, end, &wait);
 }
 
@@ -162,8 +190,9 @@ opus_bitmap_await(OpusRaid *s, uint64_t array_off, uint64_t bytes,
     return durable;
 }
 
-void opus_bitmap_end_write(OpusRaid *s, uint64_t array_off, uint64_t bytes,
-                           bool redundant)
+void coroutine_fn
+opus_bitmap_end_write(OpusRaid *s, uint64_t array_off, uint64_t bytes,
+                      bool redundant)
 {
     OpusBitmap *b = s->bitmap;
     uint64_t start, end;
@@ -171,6 +200,9 @@ void opus_bitmap_end_write(OpusRaid *s, uint64_t array_off, uint64_t bytes,
     md_bitmap_range(&s->geom, array_off, bytes, &start, &end);
     QEMU_LOCK_GUARD(&b->lock);
     md_bitmap_end_write(&b->bits, start, end, redundant);
+    if (--b->nr_writes == 0 && unlikely(b->held)) {
+        qemu_co_queue_restart_all(&b->waiters);
+    }
 }
 
 RaidMask coroutine_fn GRAPH_RDLOCK
@@ -327,9 +359,11 @@ bool opus_bitmap_has_bits(OpusRaid *s)
     return s->bitmap->bits.nr_set;
 }
 
-void opus_bitmap_counts(OpusRaid *s, uint64_t *nr_bits, uint64_t *nr_set)
+void opus_bitmap_counts(OpusRaid *s, uint64_t *chunk_bytes, uint64_t *nr_bits,
+                        uint64_t *nr_set)
 {
     QEMU_LOCK_GUARD(&s->bitmap->lock);
+    *chunk_bytes = s->bitmap->bits.super.chunk_bytes;
     *nr_bits = s->bitmap->bits.nr_bits;
     *nr_set = s->bitmap->bits.nr_set;
 }

@@ -20,6 +20,8 @@ struct OpusBitmap {
     MdBitmap bits;              /* under lock */
     void *memory;               /* of bits */
     CoQueue waiters;            /* for a block on its way; under lock */
+    uint64_t nr_writes;         /* that have started; under lock */
+    bool held;                  /* none may start; under lock */
     int64_t next_sweep_ms;      /* main loop only */
 };
 
@@ -30,13 +32,23 @@ OpusBitmap *opus_bitmap_new(const MdBitmapSuper *super, uint64_t sync_sectors);
 void opus_bitmap_free(OpusBitmap *b);
 
 /**
+ * opus_bitmap_hold: let no write start, and wait for those that have
+ *
+ * Not with meta_lock held: a write that has started may need it to end.
+ */
+void coroutine_fn opus_bitmap_hold(OpusRaid *s);
+void coroutine_fn opus_bitmap_release(OpusRaid *s);
+
+/**
  * opus_bitmap_start_write: a write to @bytes at @array_off is about to begin
  *
+ * Waits while writes are held.
  * Returns true when its bits are durable; otherwise opus_bitmap_await() is
  * needed before any data is written. Needs an opus_bitmap_end_write() in any
  * case.
  */
-bool opus_bitmap_start_write(OpusRaid *s, uint64_t array_off, uint64_t bytes);
+bool coroutine_fn
+opus_bitmap_start_write(OpusRaid *s, uint64_t array_off, uint64_t bytes);
 
 /**
  * opus_bitmap_await: write what is needed until the bits of a write are durable
@@ -50,8 +62,9 @@ opus_bitmap_await(OpusRaid *s, uint64_t array_off, uint64_t bytes,
                   RaidMask *failed_slots);
 
 /* @redundant: see md_bitmap_end_write() */
-void opus_bitmap_end_write(OpusRaid *s, uint64_t array_off, uint64_t bytes,
-                           bool redundant);
+void coroutine_fn
+opus_bitmap_end_write(OpusRaid *s, uint64_t array_off, uint64_t bytes,
+                      bool redundant);
 
 /**
  * opus_bitmap_write_events: superblocks with this event count come next
@@ -121,7 +134,8 @@ static inline int64_t opus_bitmap_sleep_ms(const OpusRaid *s)
 bool opus_bitmap_has_bits(OpusRaid *s);
 
 /* The array as a whole, or its numbers for users: bits, and bits set. */
-void opus_bitmap_counts(OpusRaid *s, uint64_t *nr_bits, uint64_t *nr_set);
+void opus_bitmap_counts(OpusRaid *s, uint64_t *chunk_bytes, uint64_t *nr_bits,
+                        uint64_t *nr_set);
 
 /**
  * opus_bitmap_write_new: write the bitmap of a new member

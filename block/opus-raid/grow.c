@@ -7,11 +7,12 @@
  * Threads: the array's AioContext; requests to what there was go on meanwhile.
  * Invariants: I6.
  *
- * First the new area is zeroed on all members, for zero data has zero parity
- * and equal copies, and flushed. Then the superblocks tell, in two updates, how
- * much room there is (data_size) and that it is used (size). So whatever
- * update is cut, a member that did not get it has room for what the others
- * say, and the area is in order. Only then the block layer lets requests in.
+ * First the bitmap covers the new area; it may cover more than there is. Then
+ * that is zeroed on all members, for zero data has zero parity and equal copies,
+ * and flushed. Then the superblocks tell, in two updates, how much room there is
+ * (data_size) and that it is used (size). So whatever update is cut, a member
+ * that did not get it has room for what the others say, and the area is in
+ * order. Only then the block layer lets requests in.
  */
 
 #include "qemu/osdep.h"
@@ -19,6 +20,8 @@
 #include "qapi/error.h"
 #include "qemu/lockable.h"
 #include "array.h"
+#include "bitmap.h"
+#include "bitmap-size.h"
 #include "grow.h"
 #include "io.h"
 #include "member.h"
@@ -39,10 +42,6 @@ static bool check_growable(const OpusRaid *s, Error **errp)
     } else if (s->geom.layout == RAID_LAYOUT_FAR) {
         error_setg(errp, "Array '%s' has layout far: it can't grow, because "
                    "copies would have to move (reshape)", node);
-    } else if (s->bitmap) {
-        error_setg(errp, "Array '%s' has a write-intent bitmap, which can't "
-                   "grow: set its consistency policy to resync first, and to "
-                   "bitmap again when it has grown", node);
     } else if (qatomic_read(&s->growing)) {
         error_setg(errp, "Array '%s' is growing already", node);
     } else if (s->state != RAID_ARRAY_OPTIMAL) {
@@ -226,17 +225,27 @@ static int coroutine_fn GRAPH_RDLOCK grow(OpusRaid *s,
     uint64_t old_bytes = s->geom.array_bytes;
     int ret;
 
+    qatomic_set(&s->growing, true);
+    if (s->bitmap) {
+        ret = opus_bitmap_cover(s, md_bitmap_sync_sectors(geom), errp);
+        if (ret < 0) {
+            qatomic_set(&s->growing, false);
+            return ret;
+        }
+    }
     /*
      * Where bytes lie does not depend on these, so requests in flight don't
      * care; new ones are still bounded by the block layer.
      */
-    qatomic_set(&s->growing, true);
     qatomic_set(&s->geom.member_bytes, geom->member_bytes);
     qatomic_set(&s->geom.array_bytes, geom->array_bytes);
     ret = zero_new_area(s, old_bytes, geom->array_bytes);
     if (ret < 0) {
         qatomic_set(&s->geom.array_bytes, old_bytes);
         qatomic_set(&s->geom.member_bytes, old_member_bytes);
+        if (s->bitmap && s->state != RAID_ARRAY_FAILED) {
+            opus_bitmap_cover(s, md_bitmap_sync_sectors(&s->geom), NULL);
+        }
         qatomic_set(&s->growing, false);
         error_setg_errno(errp, -ret, "Cannot zero the new area of array '%s'",
                          bdrv_get_node_name(s->bs));

@@ -106,8 +106,8 @@ static OpusRaidBitmapInfo *bitmap_info(OpusRaid *s)
 {
     OpusRaidBitmapInfo *info = g_new0(OpusRaidBitmapInfo, 1);
 
-    info->chunk_size = s->bitmap->bits.super.chunk_bytes;
-    opus_bitmap_counts(s, &info->chunks, &info->dirty_chunks);
+    opus_bitmap_counts(s, &info->chunk_size, &info->chunks,
+                       &info->dirty_chunks);
     return info;
 }
 

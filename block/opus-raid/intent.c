@@ -53,7 +53,8 @@ opus_intent_begin(OpusRaid *s, uint64_t array_off, uint64_t bytes)
     return ret;
 }
 
-void opus_intent_end(OpusRaid *s, uint64_t array_off, uint64_t bytes, int ret)
+void coroutine_fn
+opus_intent_end(OpusRaid *s, uint64_t array_off, uint64_t bytes, int ret)
 {
     if (s->bitmap) {
         opus_bitmap_end_write(s, array_off, bytes, ret == 0);

@@ -20,6 +20,7 @@ int coroutine_fn GRAPH_RDLOCK
 opus_intent_begin(OpusRaid *s, uint64_t array_off, uint64_t bytes);
 
 /* @ret: what the write will return */
-void opus_intent_end(OpusRaid *s, uint64_t array_off, uint64_t bytes, int ret);
+void coroutine_fn
+opus_intent_end(OpusRaid *s, uint64_t array_off, uint64_t bytes, int ret);
 
 #endif /* BLOCK_OPUS_RAID_INTENT_H */

@@ -13,13 +13,14 @@ import subprocess
 import opus
 import session
 from md_array import Shape, data_offset, examine
-from pattern import random_batches, sha256
+from pattern import Write, random_batches, sha256
 
 CONTRIB = os.path.join(opus.HERE, '../../contrib')
 
 RAID1 = Shape('raid1', 2)
 RAID5 = Shape('raid5', 4, 'left-symmetric')
 RAID6 = Shape('raid6', 5, 'left-symmetric')
+RAID10 = Shape('raid10', 4, 'n2')
 
 # Recovery and reshape in a guest are to be found half done.
 SLOW = ('echo 100 > /proc/sys/dev/raid/speed_limit_min\n'
@@ -117,6 +118,38 @@ def bitmap_from_opus(run):
         assert 'Intent Bitmap : Internal' in seen['said'], seen['said']
         served(run, array, reference)
         assert set_bits(run, array) == [0] * 4
+
+
+def grown_with_bitmap(run):
+    """By opus-raid: md believes it in the new area, too."""
+    for shape in (RAID1, RAID5, RAID10):
+        with run.array(shape) as array:
+            n = shape.members
+            reference = create(run, array, mdadm_create(
+                shape, n, bitmap='internal', **{'bitmap-chunk': '64K'}))
+            for path in array.paths():
+                os.truncate(path, os.path.getsize(path) + (8 << 20))
+            args = ['--blockdev', json.dumps(
+                {**opus.node(array), 'node-name': 'array'})]
+            with opus.StorageDaemon(args) as daemon:
+                daemon.cmd('opus-raid-grow', **{'node-name': 'array'})
+            old_size = len(reference)
+            reference += bytes(opus.info(array)['size'] - old_size)
+            assert len(reference) > 3 * old_size // 2
+            served(run, array, reference)
+            assert set_bits(run, array) == [0] * n
+
+            last = [[Write(len(reference) - 65536, 65536, 77)]]
+            opus.write_batches(array, last, reference, without=(1,))
+            assert set_bits(run, array)[0] > 0
+            seen = array.in_guest(
+                run.guest,
+                'assemble --run\n'
+                'mdadm --manage "$md" --re-add "${loops[1]}" 2>&1\n'
+                'wait_until is_quiet 0\nchecksum\ncheck\nstop')
+            assert 're-added' in seen['said'], seen['said']
+            assert seen['sha256'] == sha256(reference), seen['said']
+            assert seen['mismatch_cnt'] == 0, seen['said']
 
 
 def with_ppl(run):
@@ -509,6 +542,8 @@ def kept_from_udev(run):
 SCENARIOS = {
     'a write-intent bitmap is kept': with_bitmap,
     'a write-intent bitmap of opus-raid is kept by md': bitmap_from_opus,
+    'a write-intent bitmap that opus-raid made larger is kept by md':
+        grown_with_bitmap,
     'a partial parity log is kept': with_ppl,
     'a partial parity log of opus-raid is kept by md': ppl_from_opus,
     'a policy that opus-raid has changed is kept by md': policies_from_opus,

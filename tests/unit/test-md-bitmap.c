@@ -138,6 +138,9 @@ static void test_judge(void)
                     MD_BITMAP_WRONG_UUID);
     g_assert_cmpint(md_bitmap_judge(&sb, sb.uuid, 100001, 10), ==,
                     MD_BITMAP_WRONG_SIZE);
+    /* The array was about to grow. */
+    g_assert_cmpint(md_bitmap_judge(&sb, sb.uuid, 99999, 10), ==,
+                    MD_BITMAP_OK);
     sb.state = MD_BITMAP_STATE_STALE;
     g_assert_cmpint(md_bitmap_judge(&sb, sb.uuid, 100000, 10), ==,
                     MD_BITMAP_STALE);

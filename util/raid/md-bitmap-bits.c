@@ -192,6 +192,30 @@ void md_bitmap_set_all(MdBitmap *bm, bool needed)
     }
 }
 
+void md_bitmap_inherit(MdBitmap *bm, const MdBitmap *from)
+{
+    for (uint64_t bit = next_set(from, 0); bit < from->nr_bits;
+         bit = next_set(from, bit + 1)) {
+        uint64_t start = bit << from->chunk_shift;
+        uint64_t end = (bit + 1) << from->chunk_shift;
+        uint64_t first, stop;
+
+        assert(!(from->words[bit] & WRITES_MASK));
+        if (start >= bm->sync_sectors) {
+            break;
+        }
+        if (end > bm->sync_sectors) {
+            end = bm->sync_sectors;
+        }
+        for (bits_of(bm, start, end, &first, &stop); first < stop; first++) {
+            if (!is_set(bm, first)) {
+                set_bit(bm, first);
+            }
+            bm->words[first] |= from->words[bit] & BIT_NEEDED;
+        }
+    }
+}
+
 /*
  * Around a write
  */

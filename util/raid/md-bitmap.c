@@ -165,7 +165,8 @@ void md_bitmap_super_encode(const MdBitmapSuper *sb, void *buf)
 /*
  * It is written before the superblocks, so it is never behind them unless
  * somebody wrote the array who did not know of it. The size is only noted
- * there, but where it differs nobody knows what the bits were set for.
+ * there. It becomes larger before that of the array does (and md does not look
+ * at it); but where it is less, nobody has kept bits for the rest.
  */
 MdBitmapError md_bitmap_judge(const MdBitmapSuper *sb, const uint8_t *uuid,
                               uint64_t sync_sectors, uint64_t events)
@@ -173,7 +174,7 @@ MdBitmapError md_bitmap_judge(const MdBitmapSuper *sb, const uint8_t *uuid,
     if (memcmp(sb->uuid, uuid, sizeof(sb->uuid))) {
         return MD_BITMAP_WRONG_UUID;
     }
-    if (sb->sync_size_sectors != sync_sectors) {
+    if (sb->sync_size_sectors < sync_sectors) {
         return MD_BITMAP_WRONG_SIZE;
     }
     if (sb->events < events ||
@@ -335,6 +336,35 @@ MdBitmapError md_bitmap_check_room(const MdSuper *super, uint64_t device_bytes,
         return MD_BITMAP_NO_ROOM;
     }
     return MD_BITMAP_OK;
+}
+
+static bool fits_all(const MdSuper *const *supers,
+                     const uint64_t *device_bytes, unsigned nr,
+                     uint64_t nr_bits)
+{
+    for (unsigned i = 0; i < nr; i++) {
+        if (md_bitmap_check_room(supers[i], device_bytes[i], nr_bits) !=
+            MD_BITMAP_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint32_t md_bitmap_fitting_chunk(const MdSuper *const *supers,
+                                 const uint64_t *device_bytes, unsigned nr,
+                                 uint64_t sync_sectors, uint32_t chunk_bytes,
+                                 uint64_t max_bits)
+{
+    for (; chunk_bytes; chunk_bytes *= 2) {
+        uint64_t nr_bits = md_bitmap_nr_bits(sync_sectors, chunk_bytes);
+
+        if (nr_bits <= max_bits &&
+            fits_all(supers, device_bytes, nr, nr_bits)) {
+            break;
+        }
+    }
+    return chunk_bytes;
 }
 
 bool md_bitmap_merge(void *into, const void *from, uint64_t nr_bits)

@@ -66,7 +66,7 @@ typedef enum MdBitmapError {
     MD_BITMAP_UNKNOWN_FIELD,        /* bytes set that md reserves */
     MD_BITMAP_NO_ROOM,              /* reaches into something else (I13) */
     MD_BITMAP_WRONG_UUID,           /* that of another array */
-    MD_BITMAP_WRONG_SIZE,           /* covers another range than the array */
+    MD_BITMAP_WRONG_SIZE,           /* does not cover all of the array */
     MD_BITMAP_STALE,                /* the array was written without it */
     MD_BITMAP__MAX,
 } MdBitmapError;
@@ -97,7 +97,8 @@ void md_bitmap_super_encode(const MdBitmapSuper *sb, void *buf);
  * @events:       of the array's freshest superblock
  *
  * Returns MD_BITMAP_OK, WRONG_UUID, WRONG_SIZE or STALE. One that is not OK
- * says nothing: without another that is, every bit counts as set.
+ * says nothing: without another that is, every bit counts as set. One that
+ * covers more than the array is fine: the array was about to grow.
  */
 MdBitmapError md_bitmap_judge(const MdBitmapSuper *sb, const uint8_t *uuid,
                               uint64_t sync_sectors, uint64_t events);
@@ -167,6 +168,21 @@ MdBitmapError md_bitmap_check_room(const MdSuper *super, uint64_t device_bytes,
                                    uint64_t nr_bits);
 
 /**
+ * md_bitmap_fitting_chunk: what a bit has to stand for on these members
+ * @supers:       of the members, each with a bitmap or going to have one
+ * @device_bytes: their sizes
+ * @chunk_bytes:  what is wanted; a power of two
+ * @max_bits:     of the bitmap
+ *
+ * Returns that, or the next power of two for which there is room on all of
+ * them, or 0.
+ */
+uint32_t md_bitmap_fitting_chunk(const MdSuper *const *supers,
+                                 const uint64_t *device_bytes, unsigned nr,
+                                 uint64_t sync_sectors, uint32_t chunk_bytes,
+                                 uint64_t max_bits);
+
+/**
  * md_bitmap_merge: add the bits of one member's bitmap to those of another
  * @into, @from: images of whole blocks with chunks of the same size; the
  *               superblocks are left alone
@@ -234,6 +250,15 @@ void md_bitmap_load(MdBitmap *bm, const void *image, bool needed,
  *          members that are missing
  */
 void md_bitmap_set_all(MdBitmap *bm, bool needed);
+
+/**
+ * md_bitmap_inherit: take over the bits of another right after init
+ * @from: no write to it is under way; its sync size or its chunk may differ,
+ *        by a power of two
+ *
+ * What is behind the end is forgotten. None of them is durable yet.
+ */
+void md_bitmap_inherit(MdBitmap *bm, const MdBitmap *from);
 
 typedef struct MdBitmapWait {
     bool new_bits;                  /* some were clear before */
