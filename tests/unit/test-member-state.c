@@ -285,7 +285,8 @@ static void check_geometry(const RaidGeometry *geom)
             g_assert_cmpint(raid_array_state_of(geom, missing, clean, forced),
                             ==, want);
             g_assert_cmpint(raid_can_resync(geom, want, clean), ==,
-                            !lost && !clean && (mirrors || (parity && !missing)));
+                            !lost && !clean &&
+                            (mirrors || (parity && !missing)));
         }
         if (mirrors) {
             g_assert_cmpint(raid_has_two_copies(geom, missing), ==,
