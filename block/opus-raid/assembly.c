@@ -14,6 +14,7 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qemu/uuid.h"
+#include "array.h"
 #include "assembly.h"
 #include "bad-blocks.h"
 #include "bitmap.h"
@@ -508,6 +509,46 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     opus_note_flags(s);
 }
 
+int coroutine_fn GRAPH_RDLOCK opus_assembly_look(OpusRaid *s, Error **errp)
+{
+    g_autofree MdSuper *super = g_new(MdSuper, 1);
+    RaidMask gone_slots = 0;
+    RaidArrayState without;
+    unsigned gone = 0;
+    int err = 0;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        OpusMember *m = &s->members[i];
+        int ret = 0;
+
+        if (m->state == RAID_MEMBER_IN_SYNC) {
+            opus_metadata_read(m->child, super, &ret);
+        }
+        if (ret < 0 && !gone_slots) {
+            gone = i;
+            err = ret;
+        }
+        if (ret < 0) {
+            gone_slots |= RAID_BIT(m->slot);
+        }
+    }
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        without = raid_array_state_of(&s->geom,
+                                      opus_missing_slots(s) | gone_slots,
+                                      s->resync_offset == MD_RESYNC_DONE,
+                                      s->forced);
+    }
+    if (gone_slots && without == RAID_ARRAY_FAILED) {
+        error_setg_errno(errp, -err, "Cannot read the superblock of member "
+                         "'%s'", name_of(s, gone));
+        return err;
+    }
+    RAID_MASK_FOREACH(slot, gone_slots) {
+        opus_array_fail_member(s, slot, "superblock read", err);
+    }
+    return 0;
+}
+
 int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
                                             Error **errp)
 {
@@ -521,6 +562,7 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     RaidAssembleOptions options = {
         .policy = s->policy,
         .read_only = !writable,
+        .known_missing_slots = opus_missing_slots(s),
         .uuid = s->want_uuid,
         .name = s->want_name,
     };

@@ -24,6 +24,15 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
  */
 bool opus_bits_tell(OpusRaid *s, const RaidAssembly *a, const MdSuper *super);
 
+/**
+ * opus_assembly_look: are the members of a read-only array still there?
+ *
+ * Before it is assembled anew, to be written. One whose superblock can't be
+ * read has failed, like one that fails a request; unless the data can't be had
+ * without all of those: then none has. Returns 0, or then a negative errno.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_assembly_look(OpusRaid *s, Error **errp);
+
 /* Tell users what an array lacks that was just assembled for them. */
 void GRAPH_RDLOCK opus_announce(OpusRaid *s);
 

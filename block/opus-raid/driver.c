@@ -224,12 +224,17 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
     g_autofree OpusMember *members = g_new0(OpusMember, s->nr_members);
     int ret;
 
+    ret = opus_assembly_look(s, errp);
+    if (ret < 0) {
+        return ret;
+    }
     probe->bs = s->bs;
     probe->policy = s->policy;
     probe->want_uuid = s->want_uuid;
     probe->want_name = s->want_name;
     probe->nr_members = s->nr_members;
     probe->members = members;
+    probe->missing_slots = s->missing_slots;
     for (unsigned i = 0; i < s->nr_members; i++) {
         members[i].child = s->members[i].child;
         members[i].label = s->members[i].label;

@@ -69,7 +69,9 @@ def shape(info: Info) -> str:
 def protection(info: Info) -> Iterable[str]:
     """What keeps redundancy right, as far as the daemon knows about it."""
     if 'consistency-policy' in info:
-        yield f"policy {info['consistency-policy']}"
+        yield (f"policy {info['consistency-policy']}"
+               + ('' if info.get('policy-in-force', True)
+                  else ' (not in force)'))
     if 'bitmap' in info:
         bitmap = info['bitmap']
         yield (f"bitmap {bitmap['dirty-chunks']} of {bitmap['chunks']} "

@@ -180,10 +180,12 @@ static void check_accepted(const RaidCandidate *candidates, unsigned nr,
             check_outsider(candidates, nr, out, i);
         }
         rule(options->policy != RAID_POLICY_STRICT ||
+             options->known_missing_slots ||
              out->verdicts[i] != RAID_MEMBER_STALE, "strict: none stale");
     }
-    rule(options->policy != RAID_POLICY_STRICT || filled == nr_slots,
-         "strict: all there");
+    rule(options->policy != RAID_POLICY_STRICT ||
+         !(out->missing_slots & ~options->known_missing_slots),
+         "strict: all there, but those that it runs without");
     rule(out->geom.level != RAID_LEVEL_0 || filled == nr_slots, "RAID0");
     rule(filled >= 1, "something there");
     rule(!out->geom.nr_parity || filled + out->geom.nr_parity >= nr_slots,

@@ -109,6 +109,13 @@ static bool refuse_geometry(Assembler *as, RaidGeometryError err)
     return refuse(as, RAID_REFUSE_GEOMETRY);
 }
 
+/* Must every candidate be in sync? Not those of an array that runs without. */
+static bool is_strict(const Assembler *as)
+{
+    return as->options->policy == RAID_POLICY_STRICT &&
+           !as->options->known_missing_slots;
+}
+
 /*
  * Step 1: superblocks are there, valid, and of one array
  */
@@ -160,7 +167,7 @@ static bool check_present(Assembler *as, unsigned nr)
 {
     Candidate *invalid[RAID_MAX_CANDIDATES];
     unsigned nr_invalid = 0;
-    bool strict = as->options->policy == RAID_POLICY_STRICT;
+    bool strict = is_strict(as);
     bool torn = false;
 
     for (unsigned i = 0; i < nr; i++) {
@@ -540,7 +547,7 @@ static bool check_stale(Assembler *as)
     for (unsigned i = 0; i < as->nr_valid; i++) {
         Candidate *c = as->valid[i];
 
-        if (as->options->policy == RAID_POLICY_STRICT &&
+        if (is_strict(as) &&
             as->out->verdicts[c - as->first] == RAID_MEMBER_STALE) {
             return refuse_member(as, RAID_REFUSE_STALE, c, as->freshest);
         }
@@ -561,7 +568,8 @@ static bool check_state(Assembler *as)
         RAID_ARRAY_FAILED) {
         return refuse_missing(as, RAID_REFUSE_TOO_FEW);
     }
-    if (out->missing_slots && as->options->policy == RAID_POLICY_STRICT) {
+    if ((out->missing_slots & ~as->options->known_missing_slots) &&
+        as->options->policy == RAID_POLICY_STRICT) {
         return refuse_missing(as, RAID_REFUSE_INCOMPLETE);
     }
     if (raid_array_state_of(&out->geom, out->missing_slots, clean, false) ==

@@ -30,6 +30,11 @@ typedef struct RaidCandidate {
 typedef struct RaidAssembleOptions {
     RaidPolicy policy;
     bool read_only;             /* nothing will be written to any member */
+    /*
+     * Slots that the running array does without; 0 when it is not started yet.
+     * The strict policy asks before a start, not again while it runs.
+     */
+    RaidMask known_missing_slots;
     const uint8_t *uuid;        /* 16 bytes to insist on, or NULL */
     const char *name;           /* "host:name" or "name", or NULL */
 } RaidAssembleOptions;
