@@ -147,7 +147,7 @@ static bool may_check(const OpusRaid *s, bool repair, Error **errp)
 }
 
 bool opus_check_start(OpusRaid *s, const char *job_id, bool repair,
-                      uint64_t speed, Error **errp)
+                      uint64_t speed, int flags, Error **errp)
 {
     OpusJob *job;
 
@@ -160,7 +160,7 @@ bool opus_check_start(OpusRaid *s, const char *job_id, bool repair,
         error_setg(errp, "'speed' must be below 2^63");
         return false;
     }
-    job = opus_job_create(s, &check_job_driver, job_id, speed, errp);
+    job = opus_job_create(s, &check_job_driver, job_id, speed, flags, errp);
     if (!job) {
         return false;
     }

@@ -32,6 +32,7 @@
 typedef struct RebuildJob {
     OpusJob common;
     int64_t next_checkpoint_ms;
+    bool replaces;              /* all is copied to a replacement */
 } RebuildJob;
 
 /* One step, and a checkpoint if it is time for one. */
@@ -67,7 +68,9 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
             if (opus_rebuild_is_active(s)) {
                 opus_array_rebuild_checkpoint(s);
             }
-        } else if (!qatomic_read(&s->replacement)) {
+        } else if (qatomic_read(&s->replacement)) {
+            r->replaces = true;
+        } else {
             ret = opus_rebuild_finish(s);
         }
         if (ret == -ENOSPC && opus_rebuild_is_active(s)) {
@@ -95,22 +98,23 @@ static int coroutine_fn GRAPH_RDLOCK finish_co(OpusRaid *s, void *opaque,
     int ret = opus_array_replace_finish(s);
 
     if (ret < 0) {
-        error_setg(errp, "The member that was to replace another, or the "
-                   "array, has failed");
+        error_setg(errp, "The member that was to replace another, that one, "
+                   "or the array has failed");
     }
     return ret;
 }
 
 /*
  * All is copied. The members change places while no request is in flight, so
- * there is no instant in which a write could miss one of them.
+ * there is no instant in which a write could miss one of them. Either of them
+ * may have failed since, above all if the job waited for its user.
  */
 static int rebuild_prepare(Job *job)
 {
     OpusRaid *s = opus_job(job)->s;
     int ret;
 
-    if (!qatomic_read(&s->replacement)) {
+    if (!container_of(opus_job(job), RebuildJob, common)->replaces) {
         return 0;
     }
     bdrv_drained_begin(s->bs);
@@ -259,7 +263,7 @@ static bool choose_target(OpusRaid *s, Error **errp)
 
 /* @begin: what is to be done; NULL: what there is to do */
 static bool rebuild_start(OpusRaid *s, Begin *begin, const char *job_id,
-                          Error **errp)
+                          int flags, Error **errp)
 {
     const char *node = bdrv_get_node_name(s->bs);
     OpusJob *job;
@@ -278,7 +282,7 @@ static bool rebuild_start(OpusRaid *s, Begin *begin, const char *job_id,
     s->rebuild_starting = true;
     job = !(begin ? begin_drained(s, begin, errp) : choose_target(s, errp)) ?
           NULL : opus_job_create(s, &rebuild_job_driver, job_id,
-                                 s->rebuild_speed, errp);
+                                 s->rebuild_speed, flags, errp);
     s->rebuild_starting = false;
     if (!job) {
         return false;
@@ -288,13 +292,14 @@ static bool rebuild_start(OpusRaid *s, Begin *begin, const char *job_id,
     return true;
 }
 
-bool opus_rebuild_start(OpusRaid *s, const char *job_id, Error **errp)
+bool opus_rebuild_start(OpusRaid *s, const char *job_id, int flags,
+                        Error **errp)
 {
-    return rebuild_start(s, NULL, job_id, errp);
+    return rebuild_start(s, NULL, job_id, flags, errp);
 }
 
 bool opus_replace_start(OpusRaid *s, OpusMember *m, unsigned slot,
-                        const char *job_id, Error **errp)
+                        const char *job_id, int flags, Error **errp)
 {
     Begin begin = { .m = m, .slot = slot, .replace = true };
     const char *node = bdrv_get_node_name(s->bs);
@@ -310,7 +315,7 @@ bool opus_replace_start(OpusRaid *s, OpusMember *m, unsigned slot,
         error_setg(errp, "The spare '%s' of array '%s' is too small",
                    opus_member_name(m), node);
     } else {
-        return rebuild_start(s, &begin, job_id, errp);
+        return rebuild_start(s, &begin, job_id, flags, errp);
     }
     return false;
 }

@@ -10,12 +10,14 @@
 /**
  * opus_rebuild_start: start a rebuild, if there is something to rebuild
  * @job_id: NULL: the default one
+ * @flags:  see opus_job_flags()
  *
  * Goes on with a member that is partly rebuilt, or else takes a spare for a
  * slot without a member in use. Main loop; waits for all requests. Returns
  * false, with @errp set, when there is nothing to do, or it can't be done.
  */
-bool opus_rebuild_start(OpusRaid *s, const char *job_id, Error **errp);
+bool opus_rebuild_start(OpusRaid *s, const char *job_id, int flags,
+                        Error **errp);
 
 /**
  * opus_replace_start: the same, with a spare for a slot that has a member
@@ -24,7 +26,7 @@ bool opus_rebuild_start(OpusRaid *s, const char *job_id, Error **errp);
  * The member stays in use until the spare holds all that it does.
  */
 bool opus_replace_start(OpusRaid *s, OpusMember *m, unsigned slot,
-                        const char *job_id, Error **errp);
+                        const char *job_id, int flags, Error **errp);
 
 /* May a member be replaced now? If not, @errp says why. Main loop. */
 bool opus_replace_is_possible(OpusRaid *s, Error **errp);

@@ -123,7 +123,7 @@ bool opus_resync_is_wanted(const OpusRaid *s)
 bool opus_resync_start(OpusRaid *s, const char *job_id, Error **errp)
 {
     OpusJob *job = opus_job_create(s, &resync_job_driver, job_id,
-                                   s->rebuild_speed, errp);
+                                   s->rebuild_speed, JOB_DEFAULT, errp);
 
     if (!job) {
         return false;

@@ -16,7 +16,8 @@
 #include "length.h"
 
 OpusJob *opus_job_create(OpusRaid *s, const BlockJobDriver *driver,
-                         const char *id, uint64_t speed, Error **errp)
+                         const char *id, uint64_t speed, int flags,
+                         Error **errp)
 {
     g_autofree char *default_id =
         opus_job_default_id(s, driver->job_driver.job_type);
@@ -25,7 +26,7 @@ OpusJob *opus_job_create(OpusRaid *s, const BlockJobDriver *driver,
     GLOBAL_STATE_CODE();
 
     job = block_job_create(id ?: default_id, driver, NULL, s->bs, 0,
-                           BLK_PERM_ALL, speed, JOB_DEFAULT, NULL, NULL, errp);
+                           BLK_PERM_ALL, speed, flags, NULL, NULL, errp);
     if (!job) {
         return NULL;
     }
@@ -36,6 +37,14 @@ OpusJob *opus_job_create(OpusRaid *s, const BlockJobDriver *driver,
     job->s = s;
     opus_pace_init(&job->pace, s, &job->common);
     return job;
+}
+
+int opus_job_flags(bool has_auto_finalize, bool auto_finalize,
+                   bool has_auto_dismiss, bool auto_dismiss)
+{
+    return JOB_DEFAULT |
+           (has_auto_finalize && !auto_finalize ? JOB_MANUAL_FINALIZE : 0) |
+           (has_auto_dismiss && !auto_dismiss ? JOB_MANUAL_DISMISS : 0);
 }
 
 char *opus_job_default_id(const OpusRaid *s, JobType type)

@@ -25,12 +25,21 @@ static inline OpusJob *opus_job(Job *job)
  * @driver: its instance starts with an OpusJob
  * @id:     NULL: opus_job_default_id()
  * @speed:  bytes per second; 0: no limit
+ * @flags:  see opus_job_flags()
  *
  * The job goes on beside anything but the end of the array. Main loop. Returns
  * NULL with @errp set, or the job, which is yet to be started.
  */
 OpusJob *opus_job_create(OpusRaid *s, const BlockJobDriver *driver,
-                         const char *id, uint64_t speed, Error **errp);
+                         const char *id, uint64_t speed, int flags,
+                         Error **errp);
+
+/*
+ * From the arguments of a command. Unless it says otherwise a job ends, and
+ * goes, by itself: JOB_DEFAULT.
+ */
+int opus_job_flags(bool has_auto_finalize, bool auto_finalize,
+                   bool has_auto_dismiss, bool auto_dismiss);
 
 /* "opus-raid-resync-r0", for a job of node r0; the caller frees it. */
 char *opus_job_default_id(const OpusRaid *s, JobType type);

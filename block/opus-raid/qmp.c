@@ -16,6 +16,7 @@
 #include "driver.h"
 #include "grow.h"
 #include "info.h"
+#include "job.h"
 #include "job-check.h"
 #include "job-rebuild.h"
 #include "membership.h"
@@ -91,25 +92,36 @@ void qmp_opus_raid_remove_member(const char *node_name, const char *member,
 }
 
 void qmp_opus_raid_rebuild(const char *node_name, const char *job_id,
+                           bool has_auto_finalize, bool auto_finalize,
+                           bool has_auto_dismiss, bool auto_dismiss,
                            Error **errp)
 {
     OpusRaid *s = find_array(node_name, errp);
 
     if (s) {
-        opus_rebuild_start(s, job_id, errp);
+        opus_rebuild_start(s, job_id,
+                           opus_job_flags(has_auto_finalize, auto_finalize,
+                                          has_auto_dismiss, auto_dismiss),
+                           errp);
     }
 }
 
 void qmp_opus_raid_check(const char *node_name, bool has_mode,
                          OpusRaidCheckMode mode, const char *job_id,
-                         bool has_speed, uint64_t speed, Error **errp)
+                         bool has_speed, uint64_t speed,
+                         bool has_auto_finalize, bool auto_finalize,
+                         bool has_auto_dismiss, bool auto_dismiss,
+                         Error **errp)
 {
     OpusRaid *s = find_array(node_name, errp);
 
     if (s) {
         opus_check_start(s, job_id,
                          has_mode && mode == OPUS_RAID_CHECK_MODE_REPAIR,
-                         has_speed ? speed : s->rebuild_speed, errp);
+                         has_speed ? speed : s->rebuild_speed,
+                         opus_job_flags(has_auto_finalize, auto_finalize,
+                                        has_auto_dismiss, auto_dismiss),
+                         errp);
     }
 }
 
@@ -159,7 +171,10 @@ static OpusMember *find_replacement(OpusRaid *s, BlockdevRef *ref, bool force,
 
 void qmp_opus_raid_replace_member(const char *node_name, const char *member,
                                   BlockdevRef *replacement, bool has_force,
-                                  bool force, const char *job_id, Error **errp)
+                                  bool force, const char *job_id,
+                                  bool has_auto_finalize, bool auto_finalize,
+                                  bool has_auto_dismiss, bool auto_dismiss,
+                                  Error **errp)
 {
     OpusRaid *s = find_array(node_name, errp);
     OpusMember *m = s ? opus_member_find(s, member, errp) : NULL;
@@ -176,7 +191,10 @@ void qmp_opus_raid_replace_member(const char *node_name, const char *member,
     slot = m->slot;
     m = find_replacement(s, replacement, force, errp);
     if (m) {
-        opus_replace_start(s, m, slot, job_id, errp);
+        opus_replace_start(s, m, slot, job_id,
+                           opus_job_flags(has_auto_finalize, auto_finalize,
+                                          has_auto_dismiss, auto_dismiss),
+                           errp);
     }
 }
 

@@ -50,7 +50,7 @@ static void watch_look(void *opaque)
     if (qatomic_read(&s->bs->quiesce_counter) || !id) {
         timer_mod(s->watch_retry,
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + RETRY_MS);
-    } else if (!(rebuild ? opus_rebuild_start(s, id, &err)
+    } else if (!(rebuild ? opus_rebuild_start(s, id, JOB_DEFAULT, &err)
                          : opus_resync_start(s, id, &err))) {
         error_report_err(err);
     }

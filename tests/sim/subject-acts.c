@@ -117,7 +117,7 @@ bool subject_replace(unsigned disk, unsigned by, Error **errp)
     Error *err = NULL;
 
     qmp_opus_raid_replace_member("array", old_name, &ref, true, true, NULL,
-                                 &err);
+                                 false, false, false, false, &err);
     bdrv_unref(bs);
     return succeeded(err, errp);
 }
@@ -162,7 +162,8 @@ bool subject_check(bool repair, Error **errp)
     Error *err = NULL;
 
     qmp_opus_raid_check("array", true, repair ? OPUS_RAID_CHECK_MODE_REPAIR :
-                        OPUS_RAID_CHECK_MODE_CHECK, NULL, false, 0, &err);
+                        OPUS_RAID_CHECK_MODE_CHECK, NULL, false, 0, false, false,
+                        false, false, &err);
     return succeeded(err, errp);
 }
 
