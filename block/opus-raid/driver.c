@@ -128,6 +128,7 @@ static void free_array(OpusRaid *s)
     g_free(s->members);
     g_free(s->want_uuid);
     g_free(s->want_name);
+    qapi_free_OpusRaidLastCheck(s->last_check);
 }
 
 /* Before it is looked at, so that what is seen stays true. */

@@ -8,6 +8,8 @@
 
 #include "qemu/osdep.h"
 #include "block/block-io.h"
+#include "qapi/clone-visitor.h"
+#include "qapi/qapi-visit-opus-raid-types.h"
 #include "qemu/lockable.h"
 #include "assembly.h"
 #include "bad-blocks.h"
@@ -111,6 +113,21 @@ static OpusRaidBitmapInfo *bitmap_info(OpusRaid *s)
     return info;
 }
 
+/* That nothing was found is said only when all was looked at. */
+static void check_info(const OpusRaid *s, OpusRaidInfo *info)
+{
+    const OpusRaidLastCheck *last = s->last_check;
+
+    info->mismatches = qatomic_read(&s->mismatch_sectors);
+    info->has_mismatches = info->mismatches ||
+                           (last && last->complete && !s->check_job);
+    info->unrepaired = qatomic_read(&s->unrepaired_sectors);
+    info->has_unrepaired = info->has_mismatches;
+    if (last) {
+        info->last_check = QAPI_CLONE(OpusRaidLastCheck, last);
+    }
+}
+
 OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
 {
     OpusRaid *s = bs->opaque;
@@ -146,10 +163,7 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     }
     info->has_resync = s->resync_offset != MD_RESYNC_DONE;
     info->resync = MIN(qatomic_read(&s->resync_done), opus_resync_bytes(s));
-    info->has_mismatches = qatomic_read(&s->checked);
-    info->mismatches = qatomic_read(&s->mismatch_sectors);
-    info->has_unrepaired = info->has_mismatches;
-    info->unrepaired = qatomic_read(&s->unrepaired_sectors);
+    check_info(s, info);
     info->members = members_info(s);
     return info;
 }

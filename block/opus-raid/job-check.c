@@ -2,7 +2,8 @@
 /*
  * Job: check and repair
  *
- * Owns: which arrays can be checked, and what the check has found so far.
+ * Owns: which arrays can be checked, what the check has found so far, and
+ *       OpusRaid.last_check: how the last one ended.
  * Must not know: how a stripe is checked.
  * Threads: main loop; the job's coroutine runs in the array's AioContext.
  *
@@ -26,12 +27,19 @@ typedef struct CheckJob {
     OpusJob common;
     OpusVerify verify;
     uint64_t done;              /* sync bytes */
+    int64_t start;              /* host's clock, seconds */
+    int64_t end;
 } CheckJob;
 
 typedef struct CheckPass {
     OpusPass pass;
     OpusVerify *v;
 } CheckPass;
+
+static int64_t host_seconds(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
 
 static int coroutine_fn GRAPH_RDLOCK check_unit(OpusPass *pass, uint64_t unit)
 {
@@ -80,6 +88,21 @@ static int coroutine_fn GRAPH_RDLOCK check_step(OpusJob *job, uint64_t *bytes)
     return ret;
 }
 
+static void set_error(const CheckJob *c, int ret, Error **errp)
+{
+    const OpusRaid *s = c->common.s;
+
+    if (s->state != RAID_ARRAY_OPTIMAL) {
+        error_setg(errp, "The array has become %s",
+                   raid_array_state_name(s->state));
+    } else {
+        error_setg_errno(errp, -ret, "It can't be checked at byte %" PRIu64
+                         " of %s", c->done,
+                         raid_has_parity(&s->geom) ? "the members' data areas"
+                                                   : "the array");
+    }
+}
+
 static int coroutine_fn check_run(Job *job, Error **errp)
 {
     OpusJob *j = opus_job(job);
@@ -95,10 +118,10 @@ static int coroutine_fn check_run(Job *job, Error **errp)
             ret = -EIO;
         }
     }
+    c->end = host_seconds();
     if (ret < 0) {
-        error_setg(errp, "The array has become %s",
-                   raid_array_state_name(s->state));
-    } else if (c->verify.unreadable_bytes) {
+        set_error(c, ret, errp);
+    } else if (c->verify.unreadable_bytes && !job_is_cancelled(job)) {
         error_setg(errp, "%" PRIu64 " bytes can't be read from so many "
                    "members that they could not be checked",
                    c->verify.unreadable_bytes);
@@ -107,10 +130,37 @@ static int coroutine_fn check_run(Job *job, Error **errp)
     return ret;
 }
 
+/* However it ended: the job may be gone before anybody looks at it. */
+static void keep_result(OpusRaid *s, const CheckJob *c, const Job *job)
+{
+    OpusRaidLastCheck *last = g_new0(OpusRaidLastCheck, 1);
+
+    last->mode = c->verify.mode == OPUS_VERIFY_REPAIR
+                 ? OPUS_RAID_CHECK_MODE_REPAIR : OPUS_RAID_CHECK_MODE_CHECK;
+    last->start = c->start;
+    last->end = c->end;
+    last->complete = job->ret == 0;
+    if (job->ret < 0) {
+        last->error = g_strdup(job->ret == -ECANCELED
+                               ? "cancelled" : error_get_pretty(job->err));
+    }
+    last->done = MIN(c->done, c->verify.end);
+    last->total = c->verify.end;
+    last->mismatches = c->verify.mismatch_sectors;
+    last->unrepaired = c->verify.unrepaired_sectors;
+    last->corrected_reads = c->verify.corrected_reads;
+    last->unreadable = c->verify.unreadable_bytes;
+    qapi_free_OpusRaidLastCheck(s->last_check);
+    s->last_check = last;
+}
+
 static void check_clean(Job *job)
 {
-    opus_job(job)->s->check_job = NULL;
-    opus_job_let_go(opus_job(job));
+    OpusJob *j = opus_job(job);
+
+    keep_result(j->s, container_of(j, CheckJob, common), job);
+    j->s->check_job = NULL;
+    opus_job_let_go(j);
 }
 
 static const BlockJobDriver check_job_driver = {
@@ -150,6 +200,7 @@ bool opus_check_start(OpusRaid *s, const char *job_id, bool repair,
                       uint64_t speed, int flags, Error **errp)
 {
     OpusJob *job;
+    CheckJob *c;
 
     GLOBAL_STATE_CODE();
 
@@ -164,13 +215,13 @@ bool opus_check_start(OpusRaid *s, const char *job_id, bool repair,
     if (!job) {
         return false;
     }
+    c = container_of(job, CheckJob, common);
     /* It may grow meanwhile, and not yet be what it says it is. */
-    container_of(job, CheckJob, common)->verify.end = opus_resync_bytes(s);
-    container_of(job, CheckJob, common)->verify.mode =
-        repair ? OPUS_VERIFY_REPAIR : OPUS_VERIFY_CHECK;
+    c->verify.end = opus_resync_bytes(s);
+    c->verify.mode = repair ? OPUS_VERIFY_REPAIR : OPUS_VERIFY_CHECK;
+    c->start = host_seconds();
     qatomic_set(&s->mismatch_sectors, 0);
     qatomic_set(&s->unrepaired_sectors, 0);
-    qatomic_set(&s->checked, true);
     s->check_job = &job->common;
     job_start(&job->common.job);
     return true;

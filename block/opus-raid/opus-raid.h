@@ -172,8 +172,8 @@ typedef struct OpusRaid {
 
     bool growing;                   /* atomic: its geometry is ahead of it */
 
-    /* Atomic: of the last check. */
-    bool checked;                   /* there was one */
+    OpusRaidLastCheck *last_check;  /* main loop only; NULL: none has ended */
+    /* Atomic: of the check that began last. */
     uint64_t mismatch_sectors;
     uint64_t unrepaired_sectors;
 

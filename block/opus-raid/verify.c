@@ -218,6 +218,7 @@ static int coroutine_fn GRAPH_RDLOCK write_columns(Piece *p)
             }
             if (err == 0) {
                 qatomic_inc(&p->s->slots[p->slots[i]]->corrected_reads);
+                p->v->corrected_reads++;
             }
             send_read_error(p, i, err == 0);
         } else if (d->hi) {
@@ -528,10 +529,16 @@ static int coroutine_fn GRAPH_RDLOCK verify_piece(OpusRaid *s, uint64_t unit,
         ret = raid_has_parity(&s->geom) ? verify_parity(p)
                                       : verify_copies(p, array_off);
     }
+    if (ret < 0 && v->mode == OPUS_VERIFY_REPAIR) {
+        /* It may not have been written, so it is not said to fit. */
+        p->unsure = true;
+        delta.unrepaired_sectors = delta.mismatch_sectors;
+    }
     if (ret != -EAGAIN) {
         send_mismatch(p);
         v->mismatch_sectors += delta.mismatch_sectors;
         v->unrepaired_sectors += delta.unrepaired_sectors;
+        v->corrected_reads += delta.corrected_reads;
         v->unreadable_bytes += delta.unreadable_bytes;
     }
     opus_bounce_free(p->buf, total);

@@ -27,6 +27,7 @@ typedef struct OpusVerify {
     uint64_t end;               /* where to stop in the last unit; 0: nowhere */
     uint64_t mismatch_sectors;
     uint64_t unrepaired_sectors;    /* of these, by a repair */
+    uint64_t corrected_reads;       /* failed ones, written back */
     uint64_t unreadable_bytes;      /* not to be had from redundancy either */
 } OpusVerify;
 
