@@ -93,7 +93,8 @@ def add_arrays(sub: Adder) -> None:
     cmd.add_argument('policy', help='resync, bitmap, ppl or journal')
     cmd.add_argument('--bitmap-chunk-size', type=size, metavar='BYTES')
     cmd = sub('job', commands.job, 'steer a job', node=None)
-    cmd.add_argument('action', choices=['pause', 'resume', 'cancel', 'speed'])
+    cmd.add_argument('action', choices=['pause', 'resume', 'cancel', 'speed',
+                                           'finalize', 'dismiss'])
     cmd.add_argument('job')
     cmd.add_argument('speed', nargs='?', type=size, metavar='BYTES',
                      help='per second, 0 for no limit')

@@ -169,7 +169,7 @@ async def set_policy(daemon: Daemon, args: argparse.Namespace) -> None:
 
 
 async def job(daemon: Daemon, args: argparse.Namespace) -> None:
-    """Pause, resume, cancel, or change the speed."""
+    """Pause, resume, cancel, finalize, dismiss, or change the speed."""
     if args.action == 'speed':
         if args.speed is None:
             raise CtlError('speed wants bytes per second, 0 for no limit')

@@ -74,6 +74,11 @@ class Daemon:
         return [job for job in await self.run('query-jobs')
                 if job['status'] not in ('concluded', 'null')]
 
+    async def kept_jobs(self) -> List[Info]:
+        """Jobs that have ended, and wait until they are dismissed."""
+        return [job for job in await self.run('query-jobs')
+                if job['status'] == 'concluded']
+
 
 @asynccontextmanager
 async def connect(path: str) -> AsyncIterator[Daemon]:

@@ -3,6 +3,7 @@
 
 import os
 import sys
+import time
 from typing import Iterable, List, Optional
 
 from .daemon import Info
@@ -80,9 +81,35 @@ def protection(info: Info) -> Iterable[str]:
         copies = info['level'] in ('raid1', 'raid10')
         whole = info['size' if copies else 'member-size']
         yield f"resync {percent(info['resync'], whole)}"
+    last = info.get('last-check', {})
     for what in ('mismatches', 'unrepaired'):
-        if what in info:
+        # Of a check that still runs, or by a daemon that tells no more.
+        if what in info and info[what] != last.get(what):
             yield f'{what} {info[what]} sectors'
+
+
+def is_well_checked(last: Info) -> bool:
+    """Did a check look at all of the array, and is nothing left to do?"""
+    return bool(last['complete'] and not last['unrepaired']
+                and not (last['mode'] == 'check' and last['mismatches']))
+
+
+def last_check(last: Info) -> str:
+    """How the last check ended, and what it found."""
+    when = time.strftime('%Y-%m-%d %H:%M', time.localtime(last['end']))
+    if last['complete']:
+        words = [f"{last['mode']}ed {when}, complete"]
+    elif last['done'] < last['total']:
+        words = [f"{last['mode']} of {when} STOPPED at "
+                 f"{percent(last['done'], last['total'])}: {last['error']}"]
+    else:
+        words = [f"{last['mode']} of {when} INCOMPLETE: {last['error']}"]
+    words.append(f"mismatches {last['mismatches']} sectors")
+    if last['mode'] == 'repair':
+        words.append(f"unrepaired {last['unrepaired']} sectors")
+    if last['corrected-reads']:
+        words.append(f"corrected reads {last['corrected-reads']}")
+    return paint(', '.join(words), None if is_well_checked(last) else RED)
 
 
 def show_array(info: Info) -> None:
@@ -95,6 +122,8 @@ def show_array(info: Info) -> None:
     more = ', '.join(protection(info))
     if more:
         print(f'  {more}')
+    if 'last-check' in info:
+        print(f"  {last_check(info['last-check'])}")
     rows = [['SLOT', 'MEMBER', 'STATE', 'READ-ERR', 'CORRECTED', 'WRITE-ERR',
              'REBUILT', 'BAD']]
     for entry in info['members']:

@@ -25,6 +25,8 @@ from .display import (
     STATE_COLOURS,
     human,
     is_terminal,
+    is_well_checked,
+    last_check,
     paint,
     percent,
 )
@@ -114,6 +116,7 @@ class Watch:
     def __init__(self) -> None:
         self.progress = Progress()
         self.running: Set[str] = set()
+        self.kept: Set[str] = set()     # whose end was told
         self.failed = False
 
     def _tell(self, job_id: str, result: str) -> None:
@@ -129,7 +132,16 @@ class Watch:
             if data.get('error'):
                 result = 'failed: ' + data['error']
             self.failed |= result != 'done'
+            self.kept.add(data['device'])
             self._tell(data['device'], result)
+
+    async def tell_kept(self, daemon: Daemon) -> None:
+        """Jobs that have failed and wait to be dismissed tell why."""
+        for job in await daemon.kept_jobs():
+            if job.get('error') and job['id'] not in self.kept:
+                self.kept.add(job['id'])
+                self._tell(job['id'], 'failed: ' + job['error'])
+                self.failed = True
 
     async def look(self, daemon: Daemon) -> bool:
         """Show the jobs, and listen for a moment; false if there are none."""
@@ -140,6 +152,8 @@ class Watch:
             self.running |= now
             await self._hear(ended)
             # The others ended while somebody else was connected.
+            if gone & self.running:
+                await self.tell_kept(daemon)
             for job_id in sorted(gone & self.running):
                 self._tell(job_id, 'ended')
             self.progress.draw([job for job in jobs
@@ -161,13 +175,18 @@ async def watch(args: argparse.Namespace) -> int:
     """Jobs until none is left, then arrays; 1 if a job did not end well.
 
     Nobody may have heard how a job ended; but an array that is not what it
-    should be has none that ended well.
+    should be has none that ended well, and of its last check it knows more.
     """
     state = Watch()
     await state.until_idle(args.socket)
     async with connect(args.socket) as daemon:
+        await state.tell_kept(daemon)
         for info in await daemon.arrays(args.node):
             print(f"{info['node-name']}: "
                   + paint(info['state'], STATE_COLOURS.get(info['state'])))
             state.failed |= info['state'] != 'optimal'
+            last = info.get('last-check')
+            if last and not is_well_checked(last):
+                print(f"{info['node-name']}: {last_check(last)}")
+                state.failed = True
     return 1 if state.failed else 0
