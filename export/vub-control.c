@@ -2,12 +2,14 @@
 /*
  * Control: what a front-end's messages do to queues and to the node
  *
- * Owns: the hop of the server's coroutine into a queue's thread and back, the
- * registration of guest memory, the write cache's state.
+ * Owns: the hop of a client's coroutine into a queue's thread and back, what
+ * goes there with a client's turn, the registration of guest memory, the write
+ * cache's state.
  * Must not know: messages' formats, the socket.
- * Threads: the server's coroutine; in the main loop but for the hops.
- * Invariants: no drained section ends its wait while the coroutine is away, so
- * that a queue's context doesn't change under it.
+ * Threads: the clients' coroutines; in the main loop but for the hops.
+ * Invariants: no drained section ends its wait while a coroutine is away, so
+ * that a queue's context doesn't change under it. A client that isn't the
+ * current one changes nothing but itself.
  */
 
 #include "qemu/osdep.h"
@@ -17,6 +19,7 @@
 #include "qemu/sockets.h"
 
 #include <linux/virtio_config.h>
+#include "vub-error.h"
 #include "vub-server.h"
 #include "trace.h"
 
@@ -44,26 +47,28 @@ static void coroutine_fn come_back(VubServer *s)
     s->away--;
 }
 
-void vub_control_send_config_change(VubServer *s)
+static bool is_current(const VubClient *c)
+{
+    return c->server->current == c;
+}
+
+void vub_control_send_config_change(VubClient *c)
 {
     const VubMsgHeader msg = {
         .request = VUB_BACKEND_CONFIG_CHANGE,
         .flags = VUB_MSG_VERSION,
     };
-    bool running = false;
+    VubServer *s = c->server;
 
-    for (unsigned i = 0; s->client && i < s->num_queues; i++) {
-        running |= s->dev.vrings[i].started;
-    }
     /* A device that doesn't run says nothing; it reads the space anyway. */
-    if (!running || s->backend_fd < 0 ||
-        !vub_device_has_protocol(&s->dev, VUB_PROTOCOL_F_CONFIG)) {
+    if (!vub_client_is_running(c) || c->backend_fd < 0 ||
+        !vub_device_has_protocol(&c->dev, VUB_PROTOCOL_F_CONFIG)) {
         return;
     }
-    s->config_changed = false;
+    c->config_changed = false;
     trace_vub_control_config_change(s->exp->id, s->config.capacity_bytes);
     /* If it's full, there is such a message in it that nobody has read. */
-    if (send(s->backend_fd, &msg, sizeof(msg),
+    if (send(c->backend_fd, &msg, sizeof(msg),
              MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
         int saved_errno = errno;
 
@@ -84,16 +89,22 @@ static unsigned pool_share(unsigned ring_size)
 static bool start(void *opaque, unsigned index, const VubRingSetup *setup,
                   GError **errp)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
+    VubServer *s = c->server;
     bool good;
 
-    if (s->dev.inflight && !setup->config.inflight &&
+    /* See set_kick(). */
+    if (!is_current(c)) {
+        vub_error_set(errp, "ring %u can't have its turn any more", index);
+        return false;
+    }
+    if (c->dev.inflight && !setup->config.inflight &&
         vub_server_may_report(s)) {
         warn_report("export '%s': queue %u has %u descriptors, but the "
                     "client's in-flight region only %u: if this daemon dies, "
                     "its requests under way are lost", s->exp->id, index,
                     setup->config.num,
-                    vub_inflight_queue_size(s->dev.inflight));
+                    vub_inflight_queue_size(c->dev.inflight));
     }
     good = vub_queue_start(go_to_queue(s, index), setup, errp);
     come_back(s);
@@ -105,70 +116,104 @@ static bool start(void *opaque, unsigned index, const VubRingSetup *setup,
 
 static uint32_t stop(void *opaque, unsigned index)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
+    VubServer *s = c->server;
     uint32_t base = vub_queue_stop(go_to_queue(s, index));
 
-    s->lost |= vub_queue_take_lost(&s->queues[index]);
+    c->lost |= vub_queue_take_lost(&s->queues[index]);
     come_back(s);
-    qemu_coroutine_dec_pool_size(pool_share(s->dev.vrings[index].num));
+    qemu_coroutine_dec_pool_size(pool_share(c->dev.vrings[index].num));
     return base;
 }
 
 static bool change(void *opaque, unsigned index, const VubRingSetup *setup,
                    bool settled, GError **errp)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
+    VubServer *s = c->server;
     bool good = vub_queue_change(go_to_queue(s, index), setup, settled, errp);
 
-    s->lost |= vub_queue_take_lost(&s->queues[index]);
+    c->lost |= vub_queue_take_lost(&s->queues[index]);
     come_back(s);
     return good;
 }
 
+/* Rings start with a kick, so that here is where a client needs its turn. */
 static void set_kick(void *opaque, unsigned index, int fd)
 {
-    vub_queue_set_kick(go_to_queue(opaque, index), fd);
-    come_back(opaque);
+    VubClient *c = opaque;
+    VubServer *s = c->server;
+
+    if (is_current(c) || (fd >= 0 && vub_client_take_turn(c))) {
+        vub_queue_set_kick(go_to_queue(s, index), fd);
+        come_back(s);
+    } else if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static void hold_fd(int *held, int fd)
+{
+    if (*held >= 0) {
+        close(*held);
+    }
+    *held = fd;
 }
 
 static void set_call(void *opaque, unsigned index, int fd)
 {
-    vub_queue_set_call(go_to_queue(opaque, index), fd);
-    come_back(opaque);
+    VubClient *c = opaque;
+    VubServer *s = c->server;
+
+    if (is_current(c)) {
+        vub_queue_set_call(go_to_queue(s, index), fd);
+        come_back(s);
+    } else {
+        hold_fd(&c->held[index].call, fd);
+    }
 }
 
 static void set_err(void *opaque, unsigned index, int fd)
 {
-    vub_queue_set_err(go_to_queue(opaque, index), fd);
-    come_back(opaque);
+    VubClient *c = opaque;
+    VubServer *s = c->server;
+
+    if (is_current(c)) {
+        vub_queue_set_err(go_to_queue(s, index), fd);
+        come_back(s);
+    } else {
+        hold_fd(&c->held[index].err, fd);
+    }
 }
 
 static void set_enabled(void *opaque, unsigned index, bool enabled)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
+    VubServer *s = c->server;
 
+    /* The device remembers it. */
+    if (!is_current(c)) {
+        return;
+    }
     vub_queue_set_enabled(go_to_queue(s, index), enabled);
     come_back(s);
-    if (s->config_changed) {
-        vub_control_send_config_change(s);
-    }
 }
 
 static void set_backend_fd(void *opaque, int fd)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
 
-    if (s->backend_fd >= 0) {
-        close(s->backend_fd);
+    if (c->backend_fd >= 0) {
+        close(c->backend_fd);
     }
-    s->backend_fd = fd;
+    c->backend_fd = fd;
     if (fd >= 0 && !fd_is_socket(fd)) {
-        if (vub_server_may_report(s)) {
+        if (vub_server_may_report(c->server)) {
             warn_report("export '%s': what the client wants to be told on is "
-                        "no socket", s->exp->id);
+                        "no socket", c->server->exp->id);
         }
         close(fd);
-        s->backend_fd = -1;
+        c->backend_fd = -1;
     }
 }
 
@@ -246,8 +291,12 @@ static void coroutine_fn change_registration(VubServer *s, QEMUBHFunc *bh,
 static void memory_coming(void *opaque, const VubMemory *old,
                           const VubMemory *new)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
+    VubServer *s = c->server;
 
+    if (!is_current(c)) {
+        return;
+    }
     if (old->nr_regions == 0 && s->register_memory) {
         qatomic_set(&s->backend.io_flags, BDRV_REQ_REGISTERED_BUF);
     }
@@ -257,7 +306,11 @@ static void memory_coming(void *opaque, const VubMemory *old,
 static void memory_gone(void *opaque, const VubMemory *old,
                         const VubMemory *new)
 {
-    change_registration(opaque, unregister_bh, old, new);
+    VubClient *c = opaque;
+
+    if (is_current(c)) {
+        change_registration(c->server, unregister_bh, old, new);
+    }
 }
 
 /*
@@ -266,13 +319,6 @@ static void memory_gone(void *opaque, const VubMemory *old,
  * the in-flight region or the device's state tells. A driver that didn't take
  * it flushes, if it took FLUSH; if not, it must not be given a cache.
  */
-void vub_control_forget_cache(VubServer *s)
-{
-    s->config.wce = s->config.volatile_cache;
-    s->wce_known = s->cache_set = false;
-    blk_set_enable_write_cache(s->exp->blk, false);
-}
-
 /* Without a write cache all that was acknowledged is safe, as of now. */
 static bool coroutine_fn set_write_cache(VubServer *s, bool on)
 {
@@ -294,16 +340,20 @@ static bool coroutine_fn set_write_cache(VubServer *s, bool on)
 
 static bool get_cache(void *opaque)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
 
-    return s->config.wce && (s->config.config_wce || s->wce_known);
+    return c->wce && (c->server->config.config_wce || c->wce_known);
 }
 
 static void negotiated(void *opaque, uint64_t features)
 {
-    VubServer *s = opaque;
-    bool on = get_cache(s);
+    VubClient *c = opaque;
+    VubServer *s = c->server;
+    bool on = get_cache(c);
 
+    if (!is_current(c)) {
+        return;
+    }
     if (!(features & 1ull << VIRTIO_BLK_F_CONFIG_WCE)) {
         on = s->config.volatile_cache && features & 1ull << VIRTIO_BLK_F_FLUSH;
     }
@@ -315,36 +365,89 @@ static void negotiated(void *opaque, uint64_t features)
 
 static void restore_cache(void *opaque, bool on)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
 
-    if (!s->config.config_wce &&
-        !(s->dev.features & 1ull << VIRTIO_BLK_F_CONFIG_WCE)) {
+    if (!c->server->config.config_wce &&
+        !(c->dev.features & 1ull << VIRTIO_BLK_F_CONFIG_WCE)) {
         return;
     }
-    s->wce_known = true;
-    s->config.wce = on && s->config.volatile_cache;
-    negotiated(s, s->dev.features);
+    c->wce_known = true;
+    c->wce = on && c->server->config.volatile_cache;
+    negotiated(c, c->dev.features);
 }
 
 static void get_config(void *opaque, uint8_t *space)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
+    VubConfig config = c->server->config;
 
-    vub_config_fill(&s->config, space, VUB_CONFIG_MAX_BYTES);
+    config.wce = c->wce;
+    vub_config_fill(&config, space, VUB_CONFIG_MAX_BYTES);
 }
 
 static bool set_config(void *opaque, uint32_t offset, const uint8_t *data,
                        uint32_t bytes)
 {
-    VubServer *s = opaque;
+    VubClient *c = opaque;
 
     if (offset != vub_config_wce_offset() || bytes != 1 ||
-        !(s->dev.features & 1ull << VIRTIO_BLK_F_CONFIG_WCE)) {
+        !(c->dev.features & 1ull << VIRTIO_BLK_F_CONFIG_WCE) ||
+        !vub_client_take_turn(c)) {
         return false;
     }
-    s->wce_known = true;
-    s->config.wce = *data && s->config.volatile_cache;
-    return set_write_cache(s, s->config.wce);
+    c->wce_known = true;
+    c->wce = *data && c->server->config.volatile_cache;
+    return set_write_cache(c->server, c->wce);
+}
+
+/* --- whose turn it is --- */
+
+void coroutine_fn vub_control_step_up(VubClient *c)
+{
+    VubServer *s = c->server;
+    VubMemory *none = vub_memory_new();
+
+    /* Nothing is cached until it is known what its driver expects. */
+    s->cache_set = false;
+    blk_set_enable_write_cache(s->exp->blk, false);
+    negotiated(c, c->dev.features);
+    memory_coming(c, none, c->dev.mem);
+    vub_memory_unref(none);
+    for (unsigned i = 0; i < s->num_queues; i++) {
+        VubQueue *q;
+
+        if (!c->dev.vrings[i].touched) {
+            continue;
+        }
+        q = go_to_queue(s, i);
+        vub_queue_set_call(q, c->held[i].call);
+        vub_queue_set_err(q, c->held[i].err);
+        vub_queue_set_enabled(q, c->dev.vrings[i].enabled);
+        come_back(s);
+        c->held[i] = (VubHeldFds) { -1, -1 };
+    }
+}
+
+void coroutine_fn vub_control_step_down(VubClient *c)
+{
+    VubServer *s = c->server;
+    VubMemory *none = vub_memory_new();
+
+    for (unsigned i = 0; i < s->num_queues; i++) {
+        VubQueue *q;
+
+        if (!c->dev.vrings[i].touched) {
+            continue;
+        }
+        q = go_to_queue(s, i);
+        vub_queue_set_enabled(q, false);
+        vub_queue_set_kick(q, -1);
+        c->held[i].call = vub_queue_take_call(q);
+        c->held[i].err = vub_queue_take_err(q);
+        come_back(s);
+    }
+    memory_gone(c, c->dev.mem, none);
+    vub_memory_unref(none);
 }
 
 const VubDeviceOps vub_control_ops = {

@@ -58,7 +58,11 @@ static int own_channel(int fd, bool writes)
         }
         /* It may be another user's. */
     }
-    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own >= 0) {
+        fcntl(own, F_SETFL, O_NONBLOCK);
+    }
+    return own;
 }
 
 static bool is_ready(int fd, short events)

@@ -112,8 +112,7 @@ static bool region_is_sane(const VubMemory *mem, const VubRegion *region,
     return !why;
 }
 
-/* What the mappings of @mem take of our address space */
-static uint64_t mapped_bytes(const VubMemory *mem)
+uint64_t vub_memory_bytes(const VubMemory *mem)
 {
     uint64_t bytes = 0;
 
@@ -126,7 +125,7 @@ static uint64_t mapped_bytes(const VubMemory *mem)
 static VubMapping *map_region(const VubMemory *mem, uint64_t size_bytes,
                               uint64_t file_off, int fd, GError **errp)
 {
-    uint64_t have_bytes = mapped_bytes(mem);
+    uint64_t have_bytes = vub_memory_bytes(mem);
     VubMapping *mapping;
     VubMap *map;
 

@@ -43,6 +43,9 @@ VubMemory *vub_memory_ref(VubMemory *mem);
 /* @mem may be NULL. */
 void vub_memory_unref(VubMemory *mem);
 
+/* What the mappings of @mem take of our address space */
+uint64_t vub_memory_bytes(const VubMemory *mem);
+
 /*
  * A new snapshot: that of @mem and one more region, @size_bytes of @fd's file
  * from @file_off. The caller keeps @fd and @mem.

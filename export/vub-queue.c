@@ -494,6 +494,22 @@ void vub_queue_set_err(VubQueue *q, int fd)
     }
 }
 
+int vub_queue_take_call(VubQueue *q)
+{
+    int fd = q->call.fd;
+
+    q->call = (VubNotify) VUB_NOTIFY_INIT;
+    return fd;
+}
+
+int vub_queue_take_err(VubQueue *q)
+{
+    int fd = q->err.fd;
+
+    q->err = (VubNotify) VUB_NOTIFY_INIT;
+    return fd;
+}
+
 void coroutine_fn vub_queue_set_enabled(VubQueue *q, bool enabled)
 {
     q->enabled = enabled;

@@ -100,6 +100,9 @@ bool vub_queue_take_lost(VubQueue *q);
 void vub_queue_set_kick(VubQueue *q, int fd);
 void vub_queue_set_call(VubQueue *q, int fd);
 void vub_queue_set_err(VubQueue *q, int fd);
+/* Of a stopped queue, for another time; the caller closes them. -1: none */
+int vub_queue_take_call(VubQueue *q);
+int vub_queue_take_err(VubQueue *q);
 /* A queue that is disabled gives all back first, as if it were stopped. */
 void coroutine_fn vub_queue_set_enabled(VubQueue *q, bool enabled);
 

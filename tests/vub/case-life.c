@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Cases: clients that come, go, wait and die.
+ * Cases: clients that come, go, flood and die.
  */
 #include <glib.h>
 #include <poll.h>
@@ -60,33 +60,6 @@ static void hang_up_early(const void *arg)
     rig.front = front_open(rig.daemon->socket, SPLIT);
     rig.ring = ring_open(rig.front, 0);
     expect_works(rig.ring);
-    rig_close(&rig);
-}
-
-static void second_client_waits(const void *arg)
-{
-    struct pollfd waiting = { .events = POLLIN };
-    Front *second;
-    WireMsg reply;
-    Rig rig;
-
-    rig_open(&rig, DISK_FILE, "writable=on", SPLIT);
-    second = front_connect(rig.daemon->socket);
-    front_send(second, WIRE_GET_FEATURES, 0, NULL, 0, NULL, 0);
-    waiting.fd = second->fd;
-    let_it_be();
-    g_assert_cmpint(poll(&waiting, 1, 0), ==, 0);
-    expect_write_and_read(rig.ring, 0, 0x21);
-
-    ring_free(rig.ring);
-    front_close(rig.front);
-    g_assert_true(front_receive(second, &reply));
-    g_assert_cmpuint(reply.header.request, ==, WIRE_GET_FEATURES);
-    rig.front = second;
-    front_negotiate(second, ~(SPLIT | FRONT_BIT(VHOST_F_LOG_ALL)), ~0ull);
-    front_share_memory(second);
-    rig.ring = ring_open(second, 0);
-    expect_write_and_read(rig.ring, 0, 0x22);
     rig_close(&rig);
 }
 
@@ -305,8 +278,6 @@ void add_life_cases(void)
 {
     case_add(reconnect, NULL, "clients: a hundred in a row, and no file stays");
     case_add(hang_up_early, NULL, "clients: one may hang up at any step");
-    case_add(second_client_waits, NULL,
-             "clients: a second waits until the first is gone");
     case_add(starts_anew, NULL, "clients: the next one starts anew");
     case_add(dies_in_a_message, NULL,
              "clients: one may hang up in a message");

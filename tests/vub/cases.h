@@ -39,6 +39,7 @@ void add_notify_cases(void);
 void add_provision_cases(void);
 void add_request_cases(void);
 void add_ring_cases(void);
+void add_several_cases(void);
 void add_unstable_cases(void);
 void add_vanish_cases(void);
 

@@ -30,6 +30,7 @@ int main(int argc, char **argv)
     add_framing_cases();
     add_memory_cases();
     add_life_cases();
+    add_several_cases();
     add_log_cases();
     add_inflight_cases();
     add_unstable_cases();

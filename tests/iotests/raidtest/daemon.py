@@ -90,6 +90,17 @@ class Daemon:
             iotests.try_remove(path)
         return self._log_stderr()
 
+    def wait_said(self, text, times=1):
+        """Until it has printed that so many times."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            with open(self._stderr, encoding='utf-8') as file:
+                if file.read().count(text) >= times:
+                    return
+            if time.monotonic() > deadline:
+                raise AssertionError(f'it does not say "{text}"')
+            time.sleep(0.005)
+
     # --- QMP
 
     def cmd(self, command, **args):
