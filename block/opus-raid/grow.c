@@ -8,11 +8,11 @@
  * Invariants: I6.
  *
  * First the bitmap covers the new area; it may cover more than there is. Then
- * that is zeroed on all members, for zero data has zero parity and equal copies,
- * and flushed. Then the superblocks tell, in two updates, how much room there is
- * (data_size) and that it is used (size). So whatever update is cut, a member
- * that did not get it has room for what the others say, and the area is in
- * order. Only then the block layer lets requests in.
+ * that is zeroed on all members, for zero data has zero parity and equal
+ * copies, and flushed. Then the superblocks tell, in two updates, how much room
+ * there is (data_size) and that it is used (size). So whatever update is cut, a
+ * member that did not get it has room for what the others say, and the area is
+ * in order. Only then the block layer lets requests in.
  */
 
 #include "qemu/osdep.h"

@@ -16,6 +16,7 @@
 #include "block/block-io.h"
 #include "array.h"
 #include "bad-blocks.h"
+#include "copies.h"
 #include "intent.h"
 #include "io.h"
 #include "member.h"
@@ -99,7 +100,7 @@ static RaidStripeRange piece_range(const OpusRaid *s, const Piece *piece)
 static inline bool map_read(OpusRaid *s, uint64_t array_off, RaidLoc *loc)
 {
     if (raid_has_mirrors(&s->geom)) {
-        int copy = opus_mirror_choose(s, array_off);
+        int copy = opus_copies_choose(s, array_off);
 
         if (copy < 0) {
             return false;

@@ -2,7 +2,7 @@
 /*
  * Mirror: one chunk of a RAID1 or RAID10 array
  *
- * Owns: the choice of copies, and keeping them the same.
+ * Owns: keeping its copies the same.
  * Must not know: how requests are cut.
  * Threads: any; the stripe lock of the chunk keeps writers apart (I10).
  * Invariants: I5, I10; all copies are written from one private buffer.
@@ -14,51 +14,12 @@
 #include "array.h"
 #include "bad-blocks.h"
 #include "bounce.h"
+#include "copies.h"
 #include "member.h"
 #include "mirror.h"
 #include "parallel.h"
 #include "read-error.h"
-
-/* Runs of this size go to one copy; the next ones go to the others. */
-#define BALANCE_SHIFT   16
-
-/* Copies that can be read; of those, the ones that should be. May be none. */
-static RaidMask copies_to_read(OpusRaid *s, uint64_t array_off,
-                               RaidMask unreadable_slots)
-{
-    return raid_plan_copies_to_read(&s->geom, array_off,
-                                    opus_missing_slots(s) | unreadable_slots,
-                                    qatomic_read(&s->write_mostly_slots));
-}
-
-/* Until a resync, copies may differ: then everybody reads the same one. */
-static bool copies_may_differ(OpusRaid *s, uint64_t array_off)
-{
-    return array_off >= qatomic_load_acquire(&s->resync_done);
-}
-
-int opus_mirror_first(OpusRaid *s, uint64_t array_off,
-                      RaidMask unreadable_slots)
-{
-    RaidMask copies = copies_to_read(s, array_off, unreadable_slots);
-
-    return copies ? raid_mask_lowest(copies) : -1;
-}
-
-int opus_mirror_choose(OpusRaid *s, uint64_t array_off)
-{
-    RaidMask copies = copies_to_read(s, array_off, 0);
-    unsigned wish = (array_off >> BALANCE_SHIFT) % s->geom.copies;
-    RaidMask from_wish = copies & ~raid_mask_first(wish);
-
-    if (unlikely(!copies)) {
-        return -1;
-    }
-    if (!from_wish || copies_may_differ(s, array_off)) {
-        return raid_mask_lowest(copies);
-    }
-    return raid_mask_lowest(from_wish);
-}
+#include "refusal.h"
 
 /* One write to each usable copy of a piece of a chunk. */
 typedef struct CopyWrite {
@@ -115,7 +76,37 @@ static void add_write(CopyWrite *w, OpusMember *m, uint64_t member_off)
     }
 }
 
-/* Write all copies. Returns 0, or -EIO when the array has failed. */
+/*
+ * Not all copies are written. Returns 0 when it is enough that their members
+ * have failed.
+ */
+static int coroutine_fn GRAPH_RDLOCK
+write_failed(OpusRaid *s, uint64_t array_off, const CopyWrite *w)
+{
+    OpusRefusal refusal = { 0 };
+    int ret;
+
+    for (unsigned i = 0; i < w->nr; i++) {
+        opus_refusal_note(s, &refusal, w->members[i], w->rets[i]);
+    }
+    ret = opus_refusal_settle(s, array_off >> s->geom.chunk_shift, &refusal);
+    if (ret < 0) {
+        return ret;
+    }
+    for (unsigned i = 0; i < w->nr; i++) {
+        if (w->rets[i] < 0 &&
+            opus_array_write_failed(s, w->members[i], "write",
+                                    w->rets[i]) < 0) {
+            ret = -EIO;
+        }
+    }
+    return ret;
+}
+
+/*
+ * Write all copies. Returns 0, -EIO when the array has failed, or what all
+ * members said that had no room.
+ */
 static int coroutine_fn GRAPH_RDLOCK
 write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
 {
@@ -138,10 +129,10 @@ write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
     }
     opus_parallel(copy_write_task, w, w->nr, w->nr);
     for (unsigned i = 0; i < w->nr; i++) {
-        if (w->rets[i] < 0 && !OPUS_SABOTAGED(WRITE_ERROR_IGNORED) &&
-            opus_array_write_failed(s, w->members[i], "write",
-                                    w->rets[i]) < 0) {
-            ret = -EIO;
+        if (unlikely(w->rets[i] < 0) &&
+            !OPUS_SABOTAGED(WRITE_ERROR_IGNORED)) {
+            ret = write_failed(s, array_off, w);
+            break;
         }
     }
     opus_count(&s->stats, OPUS_COUNT_PLAIN_WRITES);
@@ -247,7 +238,7 @@ read_other_copy(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
                 RaidMask *unreadable_slots)
 {
     for (;;) {
-        int copy = opus_mirror_first(s, array_off, *unreadable_slots);
+        int copy = opus_copies_first(s, array_off, *unreadable_slots);
         RaidLoc loc;
         OpusMember *m;
         int64_t off;
@@ -257,7 +248,7 @@ read_other_copy(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
             return -ENODATA;
         }
         if (*unreadable_slots && bytes > OPUS_CRUMB_BYTES &&
-            copies_may_differ(s, array_off)) {
+            opus_copies_may_differ(s, array_off)) {
             return -EAGAIN;
         }
         raid_map_copy(&s->geom, array_off, copy, &loc);

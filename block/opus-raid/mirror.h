@@ -8,23 +8,6 @@
 #include "opus-raid.h"
 
 /**
- * opus_mirror_choose: the copy that a read should be served from
- *
- * Returns the number of a copy that can be used, or -1 when there is none.
- */
-int opus_mirror_choose(OpusRaid *s, uint64_t array_off);
-
-/**
- * opus_mirror_first: the copy that everybody reads while copies may differ
- * @unreadable_slots: those whose copy can't be read there
- *
- * So this is the one that others are made to follow. Returns its number, or -1
- * when there is none.
- */
-int opus_mirror_first(OpusRaid *s, uint64_t array_off,
-                      RaidMask unreadable_slots);
-
-/**
  * opus_mirror_recover: read from another copy what could not be read from
  * @bad_slot, and write it back there
  * @array_off, @bytes: inside one chunk

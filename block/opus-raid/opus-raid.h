@@ -202,6 +202,7 @@ typedef struct OpusRaid {
     /* Who may write: see array.c */
     bool wrote;                 /* atomic: a write since the last idle check */
     uint64_t active_writes;     /* atomic */
+    int64_t refusal_quiet_until_ms;     /* atomic; nobody is told before */
     QEMUTimer *idle_timer;      /* in the main loop's AioContext */
     bool idle;                  /* main loop only: no write for a while */
 

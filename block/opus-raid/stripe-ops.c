@@ -20,6 +20,7 @@
 #include "member.h"
 #include "parallel.h"
 #include "read-error.h"
+#include "refusal.h"
 #include "stripe-ops.h"
 
 /* One read or write of a member. */
@@ -156,25 +157,49 @@ opus_stripe_read_members(OpusRaid *s, const OpusColumns *c,
     return ret;
 }
 
+/*
+ * Not all is written. Returns 0 when it is enough that members have failed.
+ */
+static int coroutine_fn GRAPH_RDLOCK write_failed(StripeOps *ops,
+                                                  uint64_t stripe)
+{
+    OpusRefusal refusal = { 0 };
+    int ret;
+
+    for (unsigned i = 0; i < ops->nr; i++) {
+        opus_refusal_note(ops->s, &refusal, ops->ops[i].m, ops->ops[i].ret);
+    }
+    ret = opus_refusal_settle(ops->s, stripe, &refusal);
+    if (ret < 0) {
+        return ret;
+    }
+    for (unsigned i = 0; i < ops->nr; i++) {
+        if (ops->ops[i].ret < 0 &&
+            opus_array_write_failed(ops->s, ops->ops[i].m, "write",
+                                    ops->ops[i].ret) < 0) {
+            ret = -EIO;
+        }
+    }
+    return ret;
+}
+
 int coroutine_fn GRAPH_RDLOCK
 opus_stripe_write_members(OpusRaid *s, const OpusColumns *c,
                           BdrvRequestFlags flags)
 {
     OPUS_UNINITIALIZED StripeOps ops;
-    int ret = 0;
 
     collect_ops(s, c, true, &ops);
     add_replacement_ops(s, c->plan, &ops);
     ops.flags = flags;
     run_ops(&ops, write_task);
     for (unsigned i = 0; i < ops.nr; i++) {
-        if (ops.ops[i].ret < 0 && !OPUS_SABOTAGED(WRITE_ERROR_IGNORED) &&
-            opus_array_write_failed(s, ops.ops[i].m, "write",
-                                    ops.ops[i].ret) < 0) {
-            ret = -EIO;
+        if (unlikely(ops.ops[i].ret < 0) &&
+            !OPUS_SABOTAGED(WRITE_ERROR_IGNORED)) {
+            return write_failed(&ops, c->plan->stripe);
         }
     }
-    return ret;
+    return 0;
 }
 
 int coroutine_fn GRAPH_RDLOCK

@@ -26,8 +26,8 @@
 #include "array.h"
 #include "bad-blocks.h"
 #include "bounce.h"
+#include "copies.h"
 #include "member.h"
-#include "mirror.h"
 #include "parallel.h"
 #include "read-error.h"
 #include "verify.h"
@@ -473,12 +473,12 @@ static int coroutine_fn GRAPH_RDLOCK verify_copies(Piece *p,
     RAID_MASK_FOREACH(i, p->unreadable) {
         unreadable_slots |= RAID_BIT(p->slots[i]);
     }
-    base = opus_mirror_first(p->s, array_off, unreadable_slots);
+    base = opus_copies_first(p->s, array_off, unreadable_slots);
     if (base < 0 || !(RAID_BIT(base) & ~p->absent)) {
         /* Then nobody can be given anything wrong, either. */
         return give_up_unreadable(p, 0);
     }
-    if (base != opus_mirror_first(p->s, array_off, 0) &&
+    if (base != opus_copies_first(p->s, array_off, 0) &&
         p->bytes > OPUS_VERIFY_BLOCK_BYTES) {
         return -EAGAIN;         /* part of what reads choose may be readable */
     }

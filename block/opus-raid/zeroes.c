@@ -23,6 +23,7 @@
 #include "mirror.h"
 #include "parallel.h"
 #include "ppl.h"
+#include "refusal.h"
 #include "trace.h"
 
 /* Stripes that are locked and zeroed together. */
@@ -77,6 +78,33 @@ static void coroutine_fn GRAPH_RDLOCK run_zero(OpusRaid *s, ZeroRun *run)
     }
 }
 
+/* Not all is zeroed. Returns 0 when it is enough that members have failed. */
+static int coroutine_fn GRAPH_RDLOCK zeroes_failed(const ZeroRun *run,
+                                                   uint64_t stripe,
+                                                   unsigned nr)
+{
+    OpusRefusal refusal = { 0 };
+    int ret = 0;
+
+    for (unsigned i = 0; i < run->nr; i++) {
+        opus_refusal_note(run->s, &refusal, run->members[i], run->rets[i]);
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        ret = opus_refusal_settle(run->s, stripe + i, &refusal);
+        if (ret == 0) {
+            break;              /* nor is it one of the others */
+        }
+    }
+    for (unsigned i = 0; i < run->nr && ret == 0; i++) {
+        if (run->rets[i] < 0 &&
+            opus_array_write_failed(run->s, run->members[i], "write zeroes",
+                                    run->rets[i]) < 0) {
+            ret = -EIO;
+        }
+    }
+    return ret;
+}
+
 /* Zero a few whole stripes of a parity array. */
 static int coroutine_fn GRAPH_RDLOCK
 zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
@@ -111,10 +139,9 @@ zero_batch(OpusRaid *s, uint64_t stripe, unsigned nr, BdrvRequestFlags flags)
         ret = -EIO;
     }
     for (unsigned i = 0; i < run.nr; i++) {
-        if (run.rets[i] < 0 &&
-            opus_array_write_failed(s, run.members[i], "write zeroes",
-                                    run.rets[i]) < 0) {
-            ret = -EIO;
+        if (run.rets[i] < 0) {
+            ret = zeroes_failed(&run, stripe, nr);
+            break;
         }
     }
     opus_ppl_done(s, &ppl);

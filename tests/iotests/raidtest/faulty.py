@@ -74,14 +74,16 @@ class Array:
     """
 
     def __init__(self, level, broken, here=None, seed=0, layout=None,
-                 **options):
-        self.members = Members([MIB + DATA_OFFSET] * LEVELS[level])
+                 policy=None, data_offset=DATA_OFFSET, **options):
+        self.members = Members([MIB + data_offset] * LEVELS[level])
         self.daemon = Daemon()
-        create = {'level': level, 'data-offset': DATA_OFFSET}
+        create = {'level': level, 'data-offset': data_offset}
         if level != 'raid1':
             create['chunk-size'] = CHUNK
         if layout:
             create['layout'] = layout
+        if policy:
+            create['consistency-policy'] = policy
         self.daemon.make(self.members, **create)
         self.daemon.add(array_node(self.members.nodes()))
         self.load = Load(self.daemon.raid()['size'], seed)
