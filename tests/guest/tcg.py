@@ -173,10 +173,13 @@ class Guest(Shell):
     @vub_disks: sockets of vhost-user-blk exports, seen as /dev/vda, ...
     @disk_options: of the device, such as num-queues=2.
     @programs: static ones that the guest is to have.
+    @incoming: a socket on which it waits for another one to be migrated here,
+    and is that from then on; it does not boot, nor answer before.
+    self.monitor_path has its QMP.
     """
 
     def __init__(self, vub_disks=(), disk_options='', programs=(), cpus=2,
-                 mem_mib=192, boot_timeout=120):
+                 mem_mib=192, boot_timeout=120, incoming=None):
         super().__init__()
         self.emulator = Emulator()
         self.tree = unpacked_kernel()
@@ -186,6 +189,7 @@ class Guest(Shell):
         self.cpus = cpus
         self.mem_mib = mem_mib
         self.boot_timeout = boot_timeout
+        self.incoming = incoming
         self.run_dir = None
         self.process = None
 
@@ -198,9 +202,13 @@ class Guest(Shell):
         return self
 
     def __exit__(self, failed, *_exc):
-        if not failed and self.process.poll() is None:
+        if not failed and self.process and self.process.poll() is None:
             self.stop()
         self.kill()
+
+    @property
+    def monitor_path(self):
+        return f'{self.run_dir}/monitor'
 
     def arguments(self, kernel, initrd):
         args = [self.emulator.path, '-nodefaults', '-display', 'none',
@@ -213,7 +221,10 @@ class Guest(Shell):
                 '-chardev', f'file,id=console,path={self.run_dir}/console',
                 '-serial', 'chardev:console',
                 '-chardev', 'stdio,id=line,signal=off',
-                '-serial', 'chardev:line']
+                '-serial', 'chardev:line',
+                '-qmp', f'unix:{self.monitor_path},server=on,wait=off']
+        if self.incoming:
+            args += ['-incoming', f'unix:{self.incoming}']
         for i, socket in enumerate(self.vub_disks):
             args += ['-chardev', f'socket,id=c{i},path={socket},'
                      + self.emulator.reconnect(), '-device',
@@ -221,7 +232,7 @@ class Guest(Shell):
         return args
 
     def start(self):
-        """Boot, and wait until it answers."""
+        """Boot, and wait until it answers; not if it is another one's."""
         self.run_dir = tempfile.mkdtemp(
             prefix='tcg-', dir=uml.scratch_dir(2 * self.mem_mib * MIB))
         kernel, = glob.glob(f'{self.tree}/boot/vmlinuz-*')
@@ -235,7 +246,8 @@ class Guest(Shell):
                 preexec_fn=opus.die_with_parent)
         self.command_fd = self.process.stdin.fileno()
         self.output_fd = self.process.stdout.fileno()
-        self.finish(self.boot_timeout)
+        if not self.incoming:
+            self.finish(self.boot_timeout)
 
     def line_for(self, script):
         text = base64.b64encode(script.encode()).decode()
