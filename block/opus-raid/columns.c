@@ -65,6 +65,7 @@ int coroutine_fn opus_columns_alloc(OpusColumns *c, const RaidGeometry *geom,
     for (unsigned role = 0; role < geom->nr_data; role++) {
         c->coef[role] = raid_stripe_coef(geom, plan->stripe, role);
     }
+    c->exps = raid_stripe_exponents(geom, plan->stripe, c->exps_buf);
     c->buf = opus_bounce_alloc(c->total_bytes);
     return c->buf ? 0 : -ENOMEM;
 }
@@ -142,8 +143,8 @@ static void recover_band(OpusColumns *c, unsigned i)
             have |= RAID_BIT(index);
         }
     }
-    ok = raid_parity_recover(c->geom->nr_data, band->hi - band->lo, cols,
-                             have, want);
+    ok = raid_parity_recover(c->geom->nr_data, c->exps, band->hi - band->lo,
+                             cols, have, want);
     /* The plan promised it. */
     assert(ok);
 }
@@ -203,7 +204,7 @@ static void generate_tile(const OpusColumns *c, unsigned i, size_t tile,
     if (c->plan->bands[i].write & RAID_BIT(nr_data + 1)) {
         q = opus_column(c, nr_data + 1, i) + tile;
     }
-    raid_parity_generate(nr_data, bytes, data,
+    raid_parity_generate(nr_data, c->exps, bytes, data,
                          opus_column(c, nr_data, i) + tile, q);
 }
 
@@ -223,7 +224,9 @@ static void modify_tile(const OpusColumns *c, unsigned i, size_t tile,
         q = opus_column(c, nr_data + 1, i) + tile;
     }
     RAID_MASK_FOREACH(role, band->want) {
-        raid_parity_update(c->coef[role], bytes, old_column(c, role, i) + tile,
+        unsigned exp = c->exps ? c->exps[c->coef[role]] : c->coef[role];
+
+        raid_parity_update(exp, bytes, old_column(c, role, i) + tile,
                            opus_column(c, role, i) + tile, p, q);
     }
 }

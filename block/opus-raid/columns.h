@@ -25,6 +25,8 @@ typedef struct OpusColumns {
     uint8_t *buf;
     uint32_t band_off[RAID_PLAN_MAX_BANDS];     /* within a column */
     uint8_t coef[RAID_MAX_MEMBERS];             /* of each data role */
+    const uint8_t *exps;        /* of each coef: see parity.h; or NULL */
+    uint8_t exps_buf[RAID_MAX_MEMBERS];
 } OpusColumns;
 
 /**

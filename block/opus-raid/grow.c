@@ -81,6 +81,7 @@ static bool larger_geometry(const OpusRaid *s, uint64_t member_bytes,
         .nr_slots = s->geom.nr_slots,
         .near_copies = s->geom.near_copies,
         .far_copies = s->geom.far_copies,
+        .far_sets = s->geom.far_sets,
         .chunk_bytes = s->geom.chunk_bytes,
     };
 

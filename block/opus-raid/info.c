@@ -144,6 +144,8 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     info->layout = (OpusRaidLayout)s->geom.layout;
     info->has_copies = raid_has_mirrors(&s->geom);
     info->copies = s->geom.copies;
+    info->has_far_set_size = s->geom.far_sets != RAID_FAR_ALL;
+    info->far_set_size = s->geom.far_set_slots;
     info->has_chunk_size = s->geom.level != RAID_LEVEL_1;
     info->chunk_size = s->geom.chunk_bytes;
     info->slots = s->geom.nr_slots;

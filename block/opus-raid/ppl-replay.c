@@ -103,7 +103,7 @@ replay_band(Replay *r, const MdPplBand *band)
         }
         nr++;
     }
-    raid_parity_generate(nr, bytes, cols, r->parity, NULL);
+    raid_parity_generate(nr, NULL, bytes, cols, r->parity, NULL);
     ret = opus_member_pwrite(target, opus_member_data(target, member_off),
                              r->parity, bytes, 0);
     trace_opus_raid_ppl_replay(s->bs, r->slot, band->stripe, band->lo,

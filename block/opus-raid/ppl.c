@@ -139,7 +139,7 @@ static void partial_parity(const OpusColumns *c, unsigned i, void *pp)
     RAID_MASK_FOREACH(role, band->want) {
         cols[nr++] = opus_column(c, role, i);
     }
-    raid_parity_generate(nr, band->hi - band->lo, cols, pp, NULL);
+    raid_parity_generate(nr, NULL, band->hi - band->lo, cols, pp, NULL);
 }
 
 static void fill_request(OpusRaid *s, OpusPplRequest *req,

@@ -133,6 +133,7 @@ static int coroutine_fn GRAPH_RDLOCK restore_part(Part *p, RaidMask columns)
 {
     unsigned nr = nr_columns(p->s);
     void *cols[RAID_MAX_MEMBERS + 2] = { NULL };
+    uint8_t exps[RAID_MAX_MEMBERS];
     uint8_t *before = column(p, nr);
     int ret = 0;
 
@@ -148,7 +149,9 @@ static int coroutine_fn GRAPH_RDLOCK restore_part(Part *p, RaidMask columns)
         memcpy(before, column(p, i), p->bytes);
         before += PART_BYTES;
     }
-    if (!raid_parity_recover(p->s->geom.nr_data, p->bytes, cols,
+    if (!raid_parity_recover(p->s->geom.nr_data,
+                             raid_stripe_exponents(&p->s->geom, p->stripe,
+                                                   exps), p->bytes, cols,
                              raid_mask_first(nr) & ~columns, columns)) {
         return -EIO;
     }

@@ -56,6 +56,8 @@ typedef struct Piece {
     uint8_t slots[RAID_MAX_MEMBERS];
     uint64_t member_off[RAID_MAX_MEMBERS];
     RaidMask absent;            /* columns without a member: copies only */
+    const uint8_t *exps;        /* parity: see parity.h; or NULL */
+    uint8_t exps_buf[RAID_MAX_MEMBERS];
     RaidMask unreadable;        /* columns */
     RaidMask recorded;          /* of these, those that are known to be bad */
     int rets[RAID_MAX_MEMBERS];
@@ -272,9 +274,9 @@ static void generate_wanted(Piece *p)
     for (unsigned i = 0; i < p->nr_data; i++) {
         data[i] = column(p, i);
     }
-    raid_parity_generate(p->nr_data, p->bytes, data, wanted(p, p->nr_data),
-                         p->nr - p->nr_data == 2 ? wanted(p, p->nr_data + 1)
-                                                 : NULL);
+    raid_parity_generate(p->nr_data, p->exps, p->bytes, data,
+                         wanted(p, p->nr_data), p->nr - p->nr_data == 2 ?
+                         wanted(p, p->nr_data + 1) : NULL);
 }
 
 /* Find the one column that does not fit, block by block. */
@@ -284,9 +286,9 @@ static void locate_block(Piece *p, uint32_t lo, uint32_t bytes)
     unsigned iq = p->nr_data + 1;
 
     for (uint32_t at = lo; at < lo + bytes; at += LOCATE_BYTES) {
-        int i = raid_locate(p->nr_data, LOCATE_BYTES, column(p, ip) + at,
-                            column(p, iq) + at, wanted(p, ip) + at,
-                            wanted(p, iq) + at);
+        int i = raid_locate(p->nr_data, p->exps, LOCATE_BYTES,
+                            column(p, ip) + at, column(p, iq) + at,
+                            wanted(p, ip) + at, wanted(p, iq) + at);
 
         if (i == RAID_LOCATE_CLEAN) {
             continue;
@@ -374,8 +376,8 @@ static bool recover_columns(Piece *p)
         return true;            /* parity: is going to be what is wanted */
     }
     if (raid_mask_count(p->unreadable) > p->nr - p->nr_data ||
-        !raid_parity_recover(p->nr_data, p->bytes, cols, all & ~p->unreadable,
-                             p->unreadable)) {
+        !raid_parity_recover(p->nr_data, p->exps, p->bytes, cols,
+                             all & ~p->unreadable, p->unreadable)) {
         return false;
     }
     if (p->v->mode != OPUS_VERIFY_RESYNC) {
@@ -396,6 +398,7 @@ static void parity_columns(Piece *p, uint64_t stripe, uint32_t lo)
     p->nr = geom->nr_data + geom->nr_parity;
     p->nr_data = geom->nr_data;
     p->sync_off = raid_stripe_member_off(geom, stripe) + lo;
+    p->exps = raid_stripe_exponents(geom, stripe, p->exps_buf);
     for (unsigned role = 0; role < p->nr; role++) {
         unsigned i = role < p->nr_data ? raid_stripe_coef(geom, stripe, role)
                                        : role;

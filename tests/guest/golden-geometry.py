@@ -44,7 +44,7 @@ def arrays():
         yield (f'raid0-{layout}-5', ['-l0', f'--layout={layout}'],
                sizes(9, 4, 14, 9, 6), {})
     yield 'raid0-unset-3', ['-l0'], sizes(5, 9, 5), {'layout': 0}
-    for n in 2, 3:
+    for n in 1, 2, 3:
         yield (f'raid1-{n}', ['-l1'], [BASE + (64 << 10)] * n,
                {'size': 11 * 8 + 3})
     for n in 2, 3, 5:
@@ -62,6 +62,16 @@ def arrays():
             yield (f'raid6-{layout}-{n}', ['-l6', f'--layout={layout}'],
                    [EQUAL] * n, {})
     yield 'raid6-left-symmetric-8', ['-l6'], [EQUAL] * 8, {}
+    # Those of DDF, and of a RAID5 that got a second parity member.
+    for number, layout in enumerate(('ddf-zero-restart', 'ddf-n-restart',
+                                     'ddf-n-continue'), 8):
+        for n in 4, 5, 6:
+            yield (f'raid6-{layout}-{n}', ['-l6'], [EQUAL] * n,
+                   {'layout': number})
+    for number, layout in enumerate(rotating[:4] + ['parity-first'], 16):
+        for n in 4, 5:
+            yield (f'raid6-{layout}-6-{n}', ['-l6'], [EQUAL] * n,
+                   {'layout': number})
     for layout, n in (('n2', 2), ('n2', 3), ('n2', 4), ('n2', 5), ('n3', 3),
                       ('n3', 4), ('n3', 5), ('f2', 2), ('f2', 3), ('f2', 4),
                       ('f3', 5), ('o2', 2), ('o2', 3), ('o2', 4), ('o2', 5),
@@ -74,6 +84,15 @@ def arrays():
     # With an odd number of members, copies of two chunks meet in one place.
     for n in 4, 6:
         yield (f'raid10-n2o2-{n}', ['-l10'], [EQUAL] * n, {'layout': 0x10202})
+    # Far copies that stay among some of the members, in both ways. Sets that
+    # are too small for all copies have some of them on one member.
+    for layout, counts in ((0x20201, (4, 5, 6, 7)), (0x40201, (2, 4, 6)),
+                           (0x40301, (3, 6)), (0x30201, (4, 5)),
+                           (0x50201, (4, 6)), (0x20202, (8,)),
+                           (0x40202, (4, 8)), (0x40201, (3, 5, 7))):
+        for n in counts:
+            yield (f'raid10-{layout:#x}-{n}', ['-l10'], [EQUAL] * n,
+                   {'layout': layout})
     yield ('raid10-f2-rest', ['-l10', '--layout=f2'], [EQUAL] * 3,
            {'size': 11 * 8 + 5})
     yield ('raid10-o2-rest', ['-l10', '--layout=o2'], [EQUAL] * 3,

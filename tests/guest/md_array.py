@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -60,8 +61,11 @@ class Shape:
         if self.has_chunk():
             options['chunk'] = self.chunk_kib
         options.update(other)
-        return [f'--{name}={value}' for name, value in options.items()
-                if value is not None]
+        words = [f'--{name}={value}' for name, value in options.items()
+                 if value is not None]
+        # mdadm asks whether a mirror of one is meant.
+        return words + ['--force'] * (self.level == 'raid1'
+                                      and self.members == 1)
 
 
 class MdArray:
@@ -144,6 +148,22 @@ class MdArray:
                    'assemble --run\n'
                    f'mdadm --manage "$md" --add {" ".join(back)} 2>&1\n'
                    'wait_until is_quiet 0\nchecksum\ncheck\nwords\nstop')
+
+
+def patch_layout(path, layout):
+    """Let the superblock (version 1.2) of a member name another layout."""
+    with open(path, 'r+b') as f:
+        f.seek(4096)
+        image = bytearray(f.read(4096))
+        struct.pack_into('<I', image, 76, layout)
+        struct.pack_into('<I', image, 216, 0)
+        max_dev, = struct.unpack_from('<I', image, 220)
+        used = image[:256 + 2 * max_dev] + bytes(-2 * max_dev % 4)
+        total = sum(word for word, in struct.iter_unpack('<I', used))
+        struct.pack_into('<I', image, 216,
+                         ((total & 0xffffffff) + (total >> 32)) & 0xffffffff)
+        f.seek(4096)
+        f.write(image)
 
 
 SHA256SUM = re.compile(r'^([0-9a-f]{64})  /dev/md0$', re.M)

@@ -214,7 +214,7 @@ def create_options(shape):
         options['layout'] = COPIES_LAYOUT[shape.layout[0]]
         options['copies'] = int(shape.layout[1:])
     elif shape.layout:
-        options['layout'] = shape.layout
+        options['layout'] = shape.layout.lower()
     return options
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One test program: a guest, a scratch directory, a pattern, TAP output.
 
-usage of such a program: test-NAME.py [WORD...]
-    Only scenarios that have all the words in their names.
+usage of such a program: test-NAME.py [--all] [WORD...]
+    Only scenarios that have all the words in their names. Rare ones, which CI
+    leaves out, run with --all or if any word is given.
 """
 import contextlib
 import shutil
@@ -23,10 +24,11 @@ PATTERN_BYTES = 48 * MIB
 class Session:
     """What a scenario needs: .guest, .pattern, .array(), .scenario()."""
 
-    def __init__(self, top, pattern, words):
+    def __init__(self, top, pattern, words, with_rare):
         self.top = top
         self.pattern = pattern
         self.words = words
+        self.with_rare = with_rare
         self.tap = tap.Tap()
         self.guest = None
         self.arrays = 0
@@ -45,9 +47,11 @@ class Session:
         self.guest = uml.Guest(rw_dirs=[self.top])
         self.guest.__enter__()
 
-    def scenario(self, name, body, *args):
+    def scenario(self, name, body, *args, rare=False):
         """Run body(*args); any exception is a failure of this one only."""
         if not all(word in name for word in self.words):
+            return
+        if rare and not self.with_rare:
             return
         with self.tap.scenario(name, self.recover):
             body(*args)
@@ -80,7 +84,8 @@ def main(run):
         scratch = uml.scratch_dir(SCRATCH_BYTES)
         with tempfile.TemporaryDirectory(prefix='md-', dir=scratch) as top:
             pattern = Pattern(f'{top}/pattern', PATTERN_BYTES, seed=1)
-            session = Session(top, pattern, sys.argv[1:])
+            words = [word for word in sys.argv[1:] if word != '--all']
+            session = Session(top, pattern, words, len(sys.argv) > 1)
             with session.booted():
                 run(session)
             sys.exit(session.tap.finish())

@@ -3,6 +3,9 @@
 """Arrays of md in the hands of opus-raid and back: made and filled by md,
 read by opus-raid, written by it in random pieces, assembled by md again.
 """
+import shlex
+
+import md_array
 import opus
 import session
 from md_array import Shape
@@ -42,12 +45,45 @@ SHAPES = [
     Shape('raid10', 6, 'n3'),
     Shape('raid10', 4, 'n3'),
     Shape('raid10', 5, 'f3', chunk_kib=16),
+    Shape('raid1', 1),
+    Shape('raid6', 7, 'left-symmetric-6'),
+    Shape('raid6', 7, 'ddf-N-continue'),
+]
+
+RARE_SHAPES = [
+    Shape('raid6', 6, 'left-asymmetric-6'),
+    Shape('raid6', 6, 'right-asymmetric-6', chunk_kib=16),
+    Shape('raid6', 6, 'right-symmetric-6'),
+    Shape('raid6', 5, 'parity-first-6'),
+    Shape('raid6', 7, 'ddf-zero-restart'),
+    Shape('raid6', 6, 'ddf-N-restart', chunk_kib=16),
+]
+
+# Far copies in sets of members, which mdadm does not make: the layout as md
+# numbers it, and a shape that is all zero and so right in any.
+FAR_SETS = [
+    (0x20201, Shape('raid10', 5, 'f2')),
+]
+
+RARE_FAR_SETS = [
+    (0x40201, Shape('raid10', 6, 'f2', chunk_kib=16)),
+    (0x50201, Shape('raid10', 4, 'o2')),
+    (0x20202, Shape('raid10', 8, 'n2')),
 ]
 
 
-def round_trip(run, shape):
+def round_trip(run, shape, layout=None):
     with run.array(shape) as array:
-        made = array.create(run.guest, run.pattern.path)
+        if layout is None:
+            made = array.create(run.guest, run.pattern.path)
+        else:
+            words = shlex.join(shape.mdadm_options())
+            array.in_guest(run.guest, f'create {words}\nstop')
+            for path in array.paths():
+                md_array.patch_layout(path, layout)
+            made = array.in_guest(
+                run.guest, 'assemble\nfill '
+                           f'{shlex.quote(run.pattern.path)}\nchecksum\nstop')
         reference = run.pattern.start(made['size'])
         assert made['sha256'] == sha256(reference), made['said']
 
@@ -70,8 +106,13 @@ def round_trip(run, shape):
 
 
 def run_all(run):
-    for shape in SHAPES:
-        run.scenario(f'md -> opus-raid -> md: {shape}', round_trip, run, shape)
+    for shape in SHAPES + RARE_SHAPES:
+        run.scenario(f'md -> opus-raid -> md: {shape}', round_trip, run, shape,
+                     rare=shape in RARE_SHAPES)
+    for layout, shape in FAR_SETS + RARE_FAR_SETS:
+        run.scenario('md -> opus-raid -> md: far sets, layout '
+                     f'{layout:#x} of {shape.members}', round_trip, run, shape,
+                     layout, rare=(layout, shape) in RARE_FAR_SETS)
 
 
 if __name__ == '__main__':

@@ -40,6 +40,18 @@ SHAPES = [
     Shape('raid10', 4, 'o2'),
     Shape('raid10', 3, 'o2'),
     Shape('raid10', 5, 'n3'),
+    Shape('raid1', 1),
+    Shape('raid6', 5, 'ddf-N-continue'),
+]
+
+RARE_SHAPES = [
+    Shape('raid6', 5, 'left-asymmetric-6'),
+    Shape('raid6', 5, 'right-asymmetric-6'),
+    Shape('raid6', 5, 'left-symmetric-6'),
+    Shape('raid6', 5, 'right-symmetric-6'),
+    Shape('raid6', 5, 'parity-first-6'),
+    Shape('raid6', 5, 'ddf-zero-restart'),
+    Shape('raid6', 5, 'ddf-N-restart'),
 ]
 
 ARRAY_NAME = 'host7:oracle'
@@ -187,10 +199,10 @@ def never_written(run, shape):
 
 
 def run_all(run):
-    for shape in SHAPES:
+    for shape in SHAPES + RARE_SHAPES:
         count = len(list(losses(shape)))
         run.scenario(f'opus-raid -> md: {shape}, whole and {count} x degraded',
-                     made_by_opus, run, shape)
+                     made_by_opus, run, shape, rare=shape in RARE_SHAPES)
     for shape in (Shape('raid1', 2), Shape('raid5', 4, 'left-symmetric'),
                   Shape('raid6', 5, 'left-symmetric'),
                   Shape('raid10', 4, 'n2')):

@@ -70,13 +70,15 @@ static void deal_raid1(Deal *deal)
     }
 }
 
-/* One stripe, with P on slot @p; Q on the slot behind it. */
+/* One stripe, with P on slot @p and Q, if there is one, on @last_parity. */
 static void deal_stripe(Deal *deal, unsigned row, unsigned p,
-                        unsigned nr_parity, bool symmetric)
+                        unsigned last_parity, unsigned nr_parity,
+                        unsigned first_data, unsigned first_coef,
+                        bool count_parity)
 {
     unsigned nr_data = deal->nr_slots - nr_parity;
-    unsigned last_parity = nr_parity == 2 ? next(deal, p) : p;
-    unsigned slot = symmetric ? next(deal, last_parity) : 0;
+    unsigned slot = first_data;
+    unsigned exponent = 0;
 
     deal_place(deal, p, row)->use = RAID_USE_P;
     deal_place(deal, p, row)->role = nr_data;
@@ -92,22 +94,67 @@ static void deal_stripe(Deal *deal, unsigned row, unsigned p,
         deal_place(deal, slot, row)->role = role;
     }
 
-    /* md counts the coefficients of Q on from the slot behind Q. */
-    slot = last_parity;
-    for (unsigned coef = 0; nr_parity == 2 && coef < nr_data; coef++) {
-        do {
-            slot = next(deal, slot);
-        } while (deal_place(deal, slot, row)->use != RAID_USE_DATA);
-        deal_place(deal, slot, row)->coef = coef;
+    slot = first_coef;
+    for (unsigned coef = 0; nr_parity == 2 && coef < nr_data;) {
+        Place *place = deal_place(deal, slot, row);
+
+        if (place->use == RAID_USE_DATA) {
+            place->coef = coef++;
+            place->exponent = exponent++;
+        } else {
+            exponent += count_parity;
+        }
+        slot = next(deal, slot);
+    }
+}
+
+/*
+ * Layouts of RAID6 that have something of their own. Those of DDF count the
+ * coefficients from slot 0 and go on counting at P and Q. In the others Q is
+ * on the last slot, where the rest never comes to; they count from slot 0, too.
+ */
+static void deal_odd(Deal *deal, RaidLayout layout)
+{
+    unsigned last = deal->nr_slots - 1;
+    bool ddf = layout <= RAID_LAYOUT_DDF_N_CONTINUE;
+    bool left = layout == RAID_LAYOUT_DDF_N_RESTART ||
+                layout == RAID_LAYOUT_DDF_N_CONTINUE ||
+                layout == RAID_LAYOUT_LEFT_ASYMMETRIC_6 ||
+                layout == RAID_LAYOUT_LEFT_SYMMETRIC_6;
+    unsigned ring = ddf ? last : last - 1;      /* last slot P comes to */
+    unsigned p = left ? ring : 0;
+
+    if (layout == RAID_LAYOUT_DDF_N_RESTART) {
+        p--;                    /* the first stripe is data, P, Q */
+    }
+    for (unsigned row = 0; row < deal->nr_rows; row++) {
+        unsigned behind = p == ring ? 0 : p + 1;
+        unsigned before = p == 0 ? ring : p - 1;
+        unsigned q = !ddf ? last : layout == RAID_LAYOUT_DDF_N_CONTINUE ?
+                     before : behind;
+        bool symmetric = layout == RAID_LAYOUT_DDF_N_CONTINUE ||
+                         layout == RAID_LAYOUT_LEFT_SYMMETRIC_6 ||
+                         layout == RAID_LAYOUT_RIGHT_SYMMETRIC_6;
+
+        deal_stripe(deal, row, p, q, 2, symmetric ? behind : 0, 0, ddf);
+        if (layout != RAID_LAYOUT_PARITY_FIRST_6) {
+            p = left ? before : behind;
+        }
     }
 }
 
 static void deal_parity(Deal *deal, const RaidGeometryParams *params)
 {
     unsigned nr_parity = params->level == RAID_LEVEL_6 ? 2 : 1;
+    bool symmetric = params->layout == RAID_LAYOUT_LEFT_SYMMETRIC ||
+                     params->layout == RAID_LAYOUT_RIGHT_SYMMETRIC;
     unsigned last = deal->nr_slots - 1;
     unsigned p;
 
+    if (params->layout > RAID_LAYOUT_ALTERNATE) {
+        deal_odd(deal, params->layout);
+        return;
+    }
     switch (params->layout) {
     case RAID_LAYOUT_LEFT_ASYMMETRIC:
     case RAID_LAYOUT_LEFT_SYMMETRIC:
@@ -121,9 +168,12 @@ static void deal_parity(Deal *deal, const RaidGeometryParams *params)
         break;
     }
     for (unsigned row = 0; row < deal->nr_rows; row++) {
-        deal_stripe(deal, row, p, nr_parity,
-                    params->layout == RAID_LAYOUT_LEFT_SYMMETRIC ||
-                    params->layout == RAID_LAYOUT_RIGHT_SYMMETRIC);
+        unsigned last_parity = nr_parity == 2 ? next(deal, p) : p;
+
+        /* md counts the coefficients of Q on from the slot behind Q. */
+        deal_stripe(deal, row, p, last_parity, nr_parity,
+                    symmetric ? next(deal, last_parity) : 0,
+                    next(deal, last_parity), false);
         switch (params->layout) {
         case RAID_LAYOUT_LEFT_ASYMMETRIC:
         case RAID_LAYOUT_LEFT_SYMMETRIC:
@@ -137,6 +187,33 @@ static void deal_parity(Deal *deal, const RaidGeometryParams *params)
             break;
         }
     }
+}
+
+/*
+ * The slot near_copies further on; with far sets, round the set. Whoever is
+ * behind the last whole set plays with those of that set.
+ */
+static unsigned next_far(const Deal *deal, const RaidGeometryParams *params,
+                         unsigned slot)
+{
+    unsigned size = deal->nr_slots, first = 0, behind;
+
+    if (params->far_sets == RAID_FAR_SETS_BY_SIZE) {
+        size = params->near_copies * params->far_copies;
+    } else if (params->far_sets == RAID_FAR_SETS_BY_NUMBER) {
+        for (size = 0; (size + 1) * params->far_copies <= deal->nr_slots;) {
+            size++;
+        }
+    }
+    while (first + 2 * size <= deal->nr_slots && slot >= first + size) {
+        first += size;
+    }
+    behind = first + 2 * size <= deal->nr_slots ? first + size
+                                                : deal->nr_slots;
+    for (unsigned i = 0; i < params->near_copies; i++) {
+        slot = slot + 1 == behind ? first : slot + 1;
+    }
+    return slot;
 }
 
 /*
@@ -165,12 +242,12 @@ static void deal_raid10(Deal *deal, const RaidGeometryParams *params)
             unsigned other = slot;
 
             for (unsigned f = 0; f < far; f++) {
+                if (f > 0) {
+                    other = next_far(deal, params, other);
+                }
                 put_data(deal, other,
                          offset ? row * far + f : f * nr_rows + row,
                          deal->nr_cards, near * far + f);
-                for (unsigned i = 0; i < params->near_copies; i++) {
-                    other = next(deal, other);
-                }
             }
             slot = next(deal, slot);
             row += slot == 0;

@@ -18,7 +18,8 @@ typedef struct Place {
     unsigned card;              /* number of the chunk; data only */
     unsigned copy;
     unsigned role;              /* parity levels only */
-    unsigned coef;              /* RAID6 data only */
+    unsigned coef;              /* RAID6 data only, as the next */
+    unsigned exponent;          /* of its coefficient */
 } Place;
 
 typedef struct Deal {

@@ -38,12 +38,15 @@ static RaidMask columns_of(const PlanRun *run, RaidMask roles)
 void stripe_make_parity(const RaidGeometry *geom, uint64_t number,
                         Stripe *stripe, unsigned lo, unsigned hi)
 {
+    uint8_t exps[RAID_MAX_MEMBERS];
     void *columns[RAID_MAX_MEMBERS];
 
     for (unsigned role = 0; role < geom->nr_data; role++) {
         columns[column_of(geom, number, role)] = stripe->at[role][lo];
     }
-    raid_parity_generate(geom->nr_data, (hi - lo) * UNIT_BYTES, columns,
+    raid_parity_generate(geom->nr_data,
+                         raid_stripe_exponents(geom, number, exps),
+                         (hi - lo) * UNIT_BYTES, columns,
                          stripe->at[geom->nr_data][lo],
                          geom->nr_parity == 2
                          ? stripe->at[geom->nr_data + 1][lo] : NULL);
@@ -69,6 +72,7 @@ static void recover(BandRun *b)
     const PlanRun *run = b->run;
     unsigned nr = run->geom->nr_data + run->geom->nr_parity;
     void *columns[RAID_MAX_MEMBERS + 1] = { NULL };
+    uint8_t exps[RAID_MAX_MEMBERS];
 
     g_assert_cmphex(b->band->recover, !=, 0);
     g_assert_cmphex(b->band->recover & b->known, ==, 0);
@@ -78,7 +82,10 @@ static void recover(BandRun *b)
                 run->out->at[role][b->lo];
         }
     }
-    g_assert_true(raid_parity_recover(run->geom->nr_data, b->bytes, columns,
+    g_assert_true(raid_parity_recover(run->geom->nr_data,
+                                      raid_stripe_exponents(run->geom,
+                                                            run->stripe, exps),
+                                      b->bytes, columns,
                                       columns_of(run, b->known),
                                       columns_of(run, b->band->recover)));
     b->known |= b->band->recover;
@@ -107,6 +114,8 @@ static void modify(BandRun *b)
     const PlanRun *run = b->run;
     const RaidGeometry *geom = run->geom;
     void *parity[2] = { NULL, NULL };
+    uint8_t exps_buf[RAID_MAX_MEMBERS];
+    const uint8_t *exps = raid_stripe_exponents(geom, run->stripe, exps_buf);
 
     for (unsigned i = 0; i < geom->nr_parity; i++) {
         RaidMask role = RAID_BIT(geom->nr_data + i);
@@ -118,7 +127,9 @@ static void modify(BandRun *b)
     }
     g_assert_cmphex(b->known & b->band->want, ==, b->band->want);
     RAID_MASK_FOREACH(role, b->band->want) {
-        raid_parity_update(raid_stripe_coef(geom, run->stripe, role), b->bytes,
+        unsigned coef = raid_stripe_coef(geom, run->stripe, role);
+
+        raid_parity_update(exps ? exps[coef] : coef, b->bytes,
                            run->out->at[role][b->lo],
                            run->new_data->at[role][b->lo],
                            parity[0], parity[1]);

@@ -41,6 +41,9 @@ static bool legal_layout(RaidLevel level, RaidLayout layout)
     case RAID_LEVEL_10:
         return layout == RAID_LAYOUT_NEAR || layout == RAID_LAYOUT_FAR ||
                layout == RAID_LAYOUT_OFFSET;
+    case RAID_LEVEL_6:
+        return layout != RAID_LAYOUT_NONE && (layout < RAID_LAYOUT_NEAR ||
+               layout > RAID_LAYOUT_ALTERNATE);
     default:
         return layout != RAID_LAYOUT_NONE && layout < RAID_LAYOUT_NEAR;
     }
@@ -49,7 +52,7 @@ static bool legal_layout(RaidLevel level, RaidLayout layout)
 static void test_refused_levels(void)
 {
     static const unsigned min_slots[RAID_LEVEL__MAX] = {
-        [RAID_LEVEL_0] = 1, [RAID_LEVEL_1] = 2, [RAID_LEVEL_4] = 2,
+        [RAID_LEVEL_0] = 1, [RAID_LEVEL_1] = 1, [RAID_LEVEL_4] = 2,
         [RAID_LEVEL_5] = 2, [RAID_LEVEL_6] = 4, [RAID_LEVEL_10] = 2,
     };
 
@@ -159,17 +162,18 @@ static void test_md_numbers(void)
             if (levels[i] == 1 || levels[i] == 4) {
                 /* md does not look at a layout here. */
                 g_assert_cmphex(raid_layout_to_md(params.level, params.layout,
-                                                  1, 1), ==, 0);
+                                                  1, 1, RAID_FAR_ALL), ==, 0);
                 continue;
             }
             g_assert_cmphex(raid_layout_to_md(params.level, params.layout,
                                               params.near_copies,
-                                              params.far_copies), ==, layout);
+                                              params.far_copies,
+                                              params.far_sets), ==, layout);
             known++;
         }
     }
-    /* RAID0: 3, RAID5 and RAID6: 6 each, RAID10: 255 * 255 * 2 */
-    g_assert_cmpuint(known, ==, 3 + 6 + 6 + 255 * 255 * 2);
+    /* RAID0: 3, RAID5: 6, RAID6: 8 more, RAID10: 255 * 255 * 2 * 3 */
+    g_assert_cmpuint(known, ==, 3 + 6 + 14 + 255 * 255 * 2 * 3);
 }
 
 /* Spelled out, for a table that is its own inverse may still be wrong. */
@@ -195,6 +199,16 @@ static void test_md_numbers_meaning(void)
         { 10, 0x201, RAID_LAYOUT_FAR, 1, 2 },
         { 10, 0x10301, RAID_LAYOUT_OFFSET, 1, 3 },
         { 10, 0x202, RAID_LAYOUT_FAR, 2, 2 },
+        { 6, 8, RAID_LAYOUT_DDF_ZERO_RESTART, 1, 1 },
+        { 6, 9, RAID_LAYOUT_DDF_N_RESTART, 1, 1 },
+        { 6, 10, RAID_LAYOUT_DDF_N_CONTINUE, 1, 1 },
+        { 6, 16, RAID_LAYOUT_LEFT_ASYMMETRIC_6, 1, 1 },
+        { 6, 17, RAID_LAYOUT_RIGHT_ASYMMETRIC_6, 1, 1 },
+        { 6, 18, RAID_LAYOUT_LEFT_SYMMETRIC_6, 1, 1 },
+        { 6, 19, RAID_LAYOUT_RIGHT_SYMMETRIC_6, 1, 1 },
+        { 6, 20, RAID_LAYOUT_PARITY_FIRST_6, 1, 1 },
+        { 10, 0x20201, RAID_LAYOUT_FAR, 1, 2 },
+        { 10, 0x50201, RAID_LAYOUT_OFFSET, 1, 2 },
     };
     RaidGeometryParams params;
 
@@ -205,11 +219,18 @@ static void test_md_numbers_meaning(void)
         g_assert_cmpuint(params.near_copies, ==, table[i].near);
         g_assert_cmpuint(params.far_copies, ==, table[i].far);
     }
-    /* DDF's RAID6, RAID5 in RAID6 form, far sets */
-    g_assert_false(raid_from_md(6, 8, &params));
-    g_assert_false(raid_from_md(6, 18, &params));
-    g_assert_false(raid_from_md(10, 0x20201, &params));
-    g_assert_false(raid_from_md(10, 0x40201, &params));
+    g_assert_true(raid_from_md(10, 0x20201, &params));
+    g_assert_cmpint(params.far_sets, ==, RAID_FAR_SETS_BY_NUMBER);
+    g_assert_true(raid_from_md(10, 0x40201, &params));
+    g_assert_cmpint(params.far_sets, ==, RAID_FAR_SETS_BY_SIZE);
+    /* What is RAID6's alone; both kinds of far sets at once; no layout */
+    g_assert_false(raid_from_md(5, 8, &params));
+    g_assert_false(raid_from_md(5, 18, &params));
+    g_assert_false(raid_from_md(10, 0x60201, &params));
+    g_assert_false(raid_from_md(10, 0x80201, &params));
+    g_assert_false(raid_from_md(6, 7, &params));
+    g_assert_false(raid_from_md(6, 11, &params));
+    g_assert_false(raid_from_md(6, 21, &params));
 }
 
 static void check_name(GHashTable *seen, const char *name)
@@ -285,7 +306,7 @@ static void test_sizes_are_all_that_grows(void)
     unsigned seen = 0;
 
     for (RaidLevel level = RAID_LEVEL_1; level <= RAID_LEVEL_10; level++) {
-        for (RaidLayout layout = 0; layout <= RAID_LAYOUT_OFFSET; layout++) {
+        for (RaidLayout layout = 0; layout < RAID_LAYOUT__MAX; layout++) {
             for (unsigned nr_slots = 3; nr_slots < 8; nr_slots++) {
                 RaidGeometry small, large;
 

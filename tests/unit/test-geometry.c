@@ -15,6 +15,10 @@ static const RaidLayout parity_layouts[] = {
     RAID_LAYOUT_LEFT_ASYMMETRIC, RAID_LAYOUT_RIGHT_ASYMMETRIC,
     RAID_LAYOUT_LEFT_SYMMETRIC, RAID_LAYOUT_RIGHT_SYMMETRIC,
     RAID_LAYOUT_PARITY_FIRST, RAID_LAYOUT_PARITY_LAST,
+    RAID_LAYOUT_DDF_ZERO_RESTART, RAID_LAYOUT_DDF_N_RESTART,
+    RAID_LAYOUT_DDF_N_CONTINUE, RAID_LAYOUT_LEFT_ASYMMETRIC_6,
+    RAID_LAYOUT_RIGHT_ASYMMETRIC_6, RAID_LAYOUT_LEFT_SYMMETRIC_6,
+    RAID_LAYOUT_RIGHT_SYMMETRIC_6, RAID_LAYOUT_PARITY_FIRST_6,
 };
 
 /* 2 to 9, and some where masks and divisions come to their ends */
@@ -146,10 +150,16 @@ static void check_role(const RaidGeometry *geom, const Place *place,
     g_assert_cmpuint(raid_stripe_member_off(geom, row), ==,
                      (uint64_t)row << geom->chunk_shift);
     if (place->use == RAID_USE_DATA) {
+        uint8_t exps_buf[RAID_MAX_MEMBERS];
+        const uint8_t *exps = raid_stripe_exponents(geom, row, exps_buf);
+        unsigned coef = raid_stripe_coef(geom, row, place->role);
+
         g_assert_cmpuint(raid_stripe_of(geom, (uint64_t)place->card
                                               << geom->chunk_shift), ==, row);
-        g_assert_cmpuint(raid_stripe_coef(geom, row, place->role), ==,
+        g_assert_cmpuint(coef, ==,
                          geom->nr_parity == 2 ? place->coef : place->role);
+        g_assert_cmpuint(exps ? exps[coef] : coef, ==, geom->nr_parity == 2 ?
+                         place->exponent : place->role);
     }
 }
 
@@ -295,8 +305,10 @@ static void test_dealt_parity(void)
             }
             for (unsigned j = 0; j < G_N_ELEMENTS(parity_layouts); j++) {
                 params.layout = parity_layouts[j];
-                if (params.level == RAID_LEVEL_4 &&
-                    params.layout != RAID_LAYOUT_PARITY_LAST) {
+                if ((params.level == RAID_LEVEL_4 &&
+                     params.layout != RAID_LAYOUT_PARITY_LAST) ||
+                    (params.level != RAID_LEVEL_6 &&
+                     params.layout > RAID_LAYOUT_ALTERNATE)) {
                     continue;
                 }
                 check_equal(&params, 1);
@@ -351,6 +363,66 @@ static void test_dealt_raid10(void)
                 check_raid10(&params);
             }
         }
+    }
+}
+
+/*
+ * With far sets a shape is legal where the sets come out even, and more: where
+ * md itself gives each copy a place of its own.
+ */
+static void test_dealt_far_sets(void)
+{
+    unsigned nr_legal = 0;
+
+    for (unsigned i = 0; i < 12 * 25 * 2 * 2; i++) {
+        RaidGeometryParams params = {
+            .level = RAID_LEVEL_10, .nr_slots = 1 + i % 12,
+            .near_copies = 1 + i / 12 % 5, .far_copies = 2 + i / 60 % 5,
+            .layout = i / 300 % 2 ? RAID_LAYOUT_FAR : RAID_LAYOUT_OFFSET,
+            .far_sets = 1 + i / 600, .chunk_bytes = CHUNK,
+            .member_bytes = { [0 ... RAID_MAX_MEMBERS - 1] = 64 * CHUNK },
+        };
+        unsigned copies = params.near_copies * params.far_copies;
+        unsigned size = params.far_sets == RAID_FAR_SETS_BY_SIZE ? copies :
+                        params.nr_slots / params.far_copies;
+        bool even = size && params.nr_slots % size == 0 && copies <= size &&
+                    params.nr_slots % params.near_copies == 0;
+        g_autofree RaidGeometry *geom = g_new(RaidGeometry, 1);
+
+        if (raid_geometry_init(geom, &params) == RAID_GEOMETRY_OK) {
+            nr_legal++;
+            for (unsigned n = params.far_copies; n < 20; n += 5) {
+                check_equal(&params, n);
+            }
+        } else {
+            g_assert_false(even);
+        }
+    }
+    g_assert_cmpuint(nr_legal, >, 100);
+}
+
+/*
+ * Seen with md: sets too small for their copies have some on one member. And
+ * where the last set takes a rest, md lets two near copies step into it from
+ * the set before, onto what lies there.
+ */
+static void test_bad_far_sets(void)
+{
+    static const struct { unsigned nr_slots, near; } arrays[] = {
+        { 2, 1 }, { 3, 1 }, { 4, 2 }, { 6, 2 }, { 9, 2 } };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++) {
+        RaidGeometryParams params = {
+            .level = RAID_LEVEL_10, .layout = RAID_LAYOUT_FAR,
+            .nr_slots = arrays[i].nr_slots, .near_copies = arrays[i].near,
+            .far_copies = 2, .far_sets = RAID_FAR_SETS_BY_NUMBER,
+            .chunk_bytes = CHUNK,
+            .member_bytes = { [0 ... RAID_MAX_MEMBERS - 1] = 64 * CHUNK },
+        };
+        RaidGeometry geom;
+
+        g_assert_cmpint(raid_geometry_init(&geom, &params), ==,
+                        RAID_GEOMETRY_BAD_COPIES);
     }
 }
 
@@ -426,8 +498,9 @@ static void test_survives(void)
             check_survives(&params, 3);
         }
         params.level = RAID_LEVEL_10;
-        for (unsigned copies = 0; copies < 27; copies++) {
-            params.layout = RAID_LAYOUT_NEAR + copies / 9;
+        for (unsigned copies = 0; copies < 81; copies++) {
+            params.far_sets = copies / 27;
+            params.layout = RAID_LAYOUT_NEAR + copies / 9 % 3;
             params.near_copies = 1 + copies % 9 / 3;
             params.far_copies = 1 + copies % 3;
             check_survives(&params, 3);
@@ -484,6 +557,8 @@ static void test_huge(void)
         { RAID_LEVEL_1, RAID_LAYOUT_NONE, 3, 1, 1, 1 },
         { RAID_LEVEL_5, RAID_LAYOUT_LEFT_SYMMETRIC, 64, 1, 1, 63 },
         { RAID_LEVEL_6, RAID_LAYOUT_RIGHT_ASYMMETRIC, 64, 1, 1, 62 },
+        { RAID_LEVEL_6, RAID_LAYOUT_DDF_N_RESTART, 64, 1, 1, 62 },
+        { RAID_LEVEL_6, RAID_LAYOUT_LEFT_SYMMETRIC_6, 64, 1, 1, 62 },
         { RAID_LEVEL_10, RAID_LAYOUT_NEAR, 64, 3, 1, 65 },
         { RAID_LEVEL_10, RAID_LAYOUT_FAR, 63, 2, 3, 65 },
         { RAID_LEVEL_10, RAID_LAYOUT_OFFSET, 63, 3, 2, 65 },
@@ -516,6 +591,8 @@ int main(int argc, char **argv)
     g_test_add_func("/geometry/dealt/raid1", test_dealt_raid1);
     g_test_add_func("/geometry/dealt/parity", test_dealt_parity);
     g_test_add_func("/geometry/dealt/raid10", test_dealt_raid10);
+    g_test_add_func("/geometry/dealt/far-sets", test_dealt_far_sets);
+    g_test_add_func("/geometry/bad-far-sets", test_bad_far_sets);
     g_test_add_func("/geometry/survives", test_survives);
     g_test_add_func("/geometry/huge", test_huge);
     return g_test_run();

@@ -14,6 +14,7 @@
 
 typedef struct Stripe {
     unsigned nr_data;
+    const uint8_t *exps;
     uint8_t columns[MAX_DATA + 2][BYTES];
     uint8_t want_p[BYTES];
     uint8_t want_q[BYTES];
@@ -24,7 +25,7 @@ static void compute_parity(Stripe *s, uint8_t *p, uint8_t *q)
     memset(p, 0, BYTES);
     memset(q, 0, BYTES);
     for (unsigned i = 0; i < s->nr_data; i++) {
-        uint8_t power = slow_power(i);
+        uint8_t power = slow_power(s->exps ? s->exps[i] : i);
 
         for (unsigned b = 0; b < BYTES; b++) {
             p[b] ^= s->columns[i][b];
@@ -40,11 +41,12 @@ static void random_bytes(uint8_t *to)
     }
 }
 
-static Stripe *new_stripe(unsigned nr_data)
+static Stripe *new_stripe(unsigned nr_data, const uint8_t *exps)
 {
     Stripe *s = g_new0(Stripe, 1);
 
     s->nr_data = nr_data;
+    s->exps = exps;
     for (unsigned i = 0; i < nr_data; i++) {
         random_bytes(s->columns[i]);
     }
@@ -56,7 +58,7 @@ static Stripe *new_stripe(unsigned nr_data)
 static int locate(Stripe *s)
 {
     compute_parity(s, s->want_p, s->want_q);
-    return raid_locate(s->nr_data, BYTES, s->columns[s->nr_data],
+    return raid_locate(s->nr_data, s->exps, BYTES, s->columns[s->nr_data],
                        s->columns[s->nr_data + 1], s->want_p, s->want_q);
 }
 
@@ -79,28 +81,57 @@ static void repair(Stripe *s, int column)
     }
 }
 
-static void test_every_column(void)
+static void check_every_column(unsigned nr_data, const uint8_t *exps)
 {
     static const struct {
         unsigned first, nr;
     } ranges[] = { { 0, BYTES }, { 0, 1 }, { BYTES - 1, 1 }, { 100, 17 } };
 
-    for (unsigned nr_data = 2; nr_data <= MAX_DATA; nr_data++) {
-        g_autofree Stripe *s = new_stripe(nr_data);
-        g_autofree Stripe *right = g_new(Stripe, 1);
+    g_autofree Stripe *s = new_stripe(nr_data, exps);
+    g_autofree Stripe *right = g_new(Stripe, 1);
 
-        g_assert_cmpint(locate(s), ==, RAID_LOCATE_CLEAN);
-        *right = *s;
-        for (unsigned column = 0; column < nr_data + 2; column++) {
-            for (unsigned r = 0; r < G_N_ELEMENTS(ranges); r++) {
-                damage(s, column, ranges[r].first, ranges[r].nr);
-                g_assert_cmpint(locate(s), ==, column);
-                repair(s, column);
-                g_assert_cmpint(locate(s), ==, RAID_LOCATE_CLEAN);
-                g_assert(!memcmp(s->columns, right->columns,
-                                 sizeof(s->columns)));
-            }
+    g_assert_cmpint(locate(s), ==, RAID_LOCATE_CLEAN);
+    *right = *s;
+    for (unsigned column = 0; column < nr_data + 2; column++) {
+        for (unsigned r = 0; r < G_N_ELEMENTS(ranges); r++) {
+            damage(s, column, ranges[r].first, ranges[r].nr);
+            g_assert_cmpint(locate(s), ==, column);
+            repair(s, column);
+            g_assert_cmpint(locate(s), ==, RAID_LOCATE_CLEAN);
+            g_assert(!memcmp(s->columns, right->columns, sizeof(s->columns)));
         }
+    }
+}
+
+static void test_every_column(void)
+{
+    for (unsigned nr_data = 2; nr_data <= MAX_DATA; nr_data++) {
+        check_every_column(nr_data, NULL);
+    }
+}
+
+/* As DDF counts: each slot takes an exponent, so those of P and Q do, too. */
+static void check_exponents(unsigned nr_data, unsigned p, unsigned q)
+{
+    uint8_t exps[MAX_DATA];
+    unsigned i = 0;
+
+    for (unsigned slot = 0; slot < nr_data + 2; slot++) {
+        if (slot != p && slot != q) {
+            exps[i++] = slot;
+        }
+    }
+    g_assert_cmpuint(i, ==, nr_data);
+    check_every_column(nr_data, exps);
+}
+
+static void test_exponents(void)
+{
+    for (unsigned nr_data = 2; nr_data <= MAX_DATA; nr_data += 12) {
+        check_exponents(nr_data, 0, 1);
+        check_exponents(nr_data, nr_data / 2, nr_data / 2 + 1);
+        check_exponents(nr_data, nr_data + 1, 0);
+        check_exponents(nr_data, nr_data, nr_data + 1);
     }
 }
 
@@ -108,7 +139,7 @@ static void test_every_column(void)
 static void test_every_pair(void)
 {
     for (unsigned nr_data = 2; nr_data <= MAX_DATA; nr_data += 5) {
-        g_autofree Stripe *s = new_stripe(nr_data);
+        g_autofree Stripe *s = new_stripe(nr_data, NULL);
         g_autofree Stripe *right = g_memdup2(s, sizeof(*s));
 
         for (unsigned a = 0; a < nr_data + 2; a++) {
@@ -148,8 +179,8 @@ static void test_every_difference(void)
                         column = dp ? nr_data : nr_data + 1;
                     }
                 }
-                g_assert_cmpint(raid_locate(nr_data, 1, &p, &q, &zero, &zero),
-                                ==, column);
+                g_assert_cmpint(raid_locate(nr_data, NULL, 1, &p, &q, &zero,
+                                            &zero), ==, column);
             }
         }
     }
@@ -159,6 +190,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/locate/every-column", test_every_column);
+    g_test_add_func("/locate/exponents", test_exponents);
     g_test_add_func("/locate/every-pair", test_every_pair);
     g_test_add_func("/locate/every-difference", test_every_difference);
     return g_test_run();

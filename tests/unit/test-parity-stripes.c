@@ -64,6 +64,7 @@ static void test_golden(gconstpointer opaque)
     for (uint64_t stripe = 0; stripe * raid_stripe_bytes(&geom) <
          geom.array_bytes; stripe++) {
         void *columns[GOLDEN_MAX_SLOTS];
+        uint8_t exps[RAID_MAX_MEMBERS];
         uint8_t *p = chunks + geom.nr_data * GOLDEN_CHUNK_BYTES;
         uint8_t *q = p + GOLDEN_CHUNK_BYTES;
 
@@ -76,7 +77,9 @@ static void test_golden(gconstpointer opaque)
                 golden_sector(chunk * 8 + i, at + i * RAID_SECTOR_BYTES);
             }
         }
-        raid_parity_generate(geom.nr_data, GOLDEN_CHUNK_BYTES, columns, p,
+        raid_parity_generate(geom.nr_data,
+                             raid_stripe_exponents(&geom, stripe, exps),
+                             GOLDEN_CHUNK_BYTES, columns, p,
                              geom.nr_parity == 2 ? q : NULL);
         p_crc = crc32_add(p_crc, p, GOLDEN_CHUNK_BYTES);
         if (geom.nr_parity == 2) {
@@ -105,8 +108,13 @@ static uint8_t *cell_at(const Members *m, unsigned slot, unsigned row)
 
 static void fill_row(Members *m, unsigned nr_data, unsigned row)
 {
+    static const uint8_t nothing[CELL_BYTES];
     const uint8_t *columns[RAID_MAX_MEMBERS];
 
+    /* By exponent, of which some may stand for nothing. */
+    for (unsigned slot = 0; slot < m->deal.nr_slots; slot++) {
+        columns[slot] = nothing;
+    }
     for (unsigned slot = 0; slot < m->deal.nr_slots; slot++) {
         const Place *place = deal_place(&m->deal, slot, row);
         uint8_t *cell = cell_at(m, slot, row);
@@ -118,7 +126,7 @@ static void fill_row(Members *m, unsigned nr_data, unsigned row)
             cell[i] = place->card * 151 + i * 31 + row;
         }
         /* RAID4 and RAID5 have no coefs: any order gives the same P. */
-        columns[m->deal.nr_slots - nr_data == 2 ? place->coef
+        columns[m->deal.nr_slots - nr_data == 2 ? place->exponent
                                                 : place->role] = cell;
     }
     for (unsigned slot = 0; slot < m->deal.nr_slots; slot++) {
@@ -127,7 +135,7 @@ static void fill_row(Members *m, unsigned nr_data, unsigned row)
         for (unsigned i = 0; i < CELL_BYTES; i++) {
             if (place->use != RAID_USE_DATA) {
                 cell_at(m, slot, row)[i] =
-                    slow_parity(nr_data, columns, i,
+                    slow_parity(m->deal.nr_slots, columns, i,
                                 place->use == RAID_USE_Q);
             }
         }
@@ -171,6 +179,7 @@ static void recover_stripe(const RaidGeometry *geom, const Members *m,
 {
     _Alignas(RAID_PARITY_ALIGN) uint8_t out[2][CELL_BYTES];
     void *cols[MAX_COLUMNS] = { NULL };
+    uint8_t exps[RAID_MAX_MEMBERS];
     RaidMask have = 0, want = 0;
     unsigned nr_lost = 0;
 
@@ -185,8 +194,10 @@ static void recover_stripe(const RaidGeometry *geom, const Members *m,
             have |= RAID_BIT(column);
         }
     }
-    g_assert_true(raid_parity_recover(geom->nr_data, CELL_BYTES, cols, have,
-                                      want));
+    g_assert_true(raid_parity_recover(geom->nr_data,
+                                      raid_stripe_exponents(geom, stripe,
+                                                            exps),
+                                      CELL_BYTES, cols, have, want));
     RAID_MASK_FOREACH(slot, lost) {
         g_assert_cmpmem(cols[column_of(geom, stripe, slot)], CELL_BYTES,
                         cell_at(m, slot, stripe), CELL_BYTES);
@@ -238,6 +249,13 @@ static void test_erasures(void)
         params.level = RAID_LEVEL_4;
         params.layout = RAID_LAYOUT_PARITY_LAST;
         check_erasures(&params);
+        params.level = RAID_LEVEL_6;
+        for (RaidLayout layout = RAID_LAYOUT_DDF_ZERO_RESTART;
+             layout < RAID_LAYOUT__MAX && params.nr_slots >= 4 &&
+             params.nr_slots <= 8; layout++) {
+            params.layout = layout;
+            check_erasures(&params);
+        }
     }
 }
 

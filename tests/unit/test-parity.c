@@ -94,11 +94,11 @@ static void test_generate(void)
             columns_init(&c, nr_data + 2, lengths[i]);
             columns_fill(&c);
             at = c.at;
-            raid_parity_generate(nr_data, c.bytes, at, at[nr_data], NULL);
+            raid_parity_generate(nr_data, NULL, c.bytes, at, at[nr_data], NULL);
             assert_parity(nr_data, c.bytes, at, at[nr_data], NULL);
             if (nr_data >= 2 && nr_data < MAX_DATA) {
                 columns_fill(&c);
-                raid_parity_generate(nr_data, c.bytes, at, at[nr_data],
+                raid_parity_generate(nr_data, NULL, c.bytes, at, at[nr_data],
                                      at[nr_data + 1]);
                 assert_parity(nr_data, c.bytes, at, at[nr_data],
                               at[nr_data + 1]);
@@ -120,7 +120,7 @@ static void check_update(unsigned nr_data, unsigned coef, unsigned parities,
     columns_init(&old, 2, bytes);
     columns_fill(&c);
     columns_fill(&new_data);
-    raid_parity_generate(nr_data, bytes, c.at, c.at[nr_data],
+    raid_parity_generate(nr_data, NULL, bytes, c.at, c.at[nr_data],
                          with_q ? c.at[nr_data + 1] : NULL);
     memcpy(old.at[0], c.at[coef], bytes);
     memcpy(old.at[1], c.at[coef], bytes);
@@ -202,7 +202,7 @@ static void check_recover(const Columns *c, Columns *out, unsigned nr_data,
         cols[i] = out->at[i];
         memset(cols[i], GUARD, c->bytes);
     }
-    ok = raid_parity_recover(nr_data, c->bytes, cols, have, want);
+    ok = raid_parity_recover(nr_data, NULL, c->bytes, cols, have, want);
     g_assert_cmpint(ok, ==, is_determined(nr_data, have, want));
     RAID_MASK_FOREACH(i, want) {
         if (ok) {

@@ -444,6 +444,15 @@ static void test_random(void)
                 g_aligned_free(bench);
             }
         }
+        for (RaidLayout layout = RAID_LAYOUT_DDF_ZERO_RESTART;
+             layout < RAID_LAYOUT__MAX &&
+             slot_counts[i] >= raid_level_min_slots(RAID_LEVEL_6); layout++) {
+            Bench *bench = bench_new(RAID_LEVEL_6, layout, slot_counts[i],
+                                     RAID_MIN_CHUNK_BYTES);
+
+            run_random(bench, 50);
+            g_aligned_free(bench);
+        }
     }
 }
 

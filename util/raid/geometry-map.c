@@ -13,6 +13,7 @@
  * offset. Positions count the chunks of all rows, slot by slot.
  */
 #include "geometry.h"
+#include "geometry-odd.h"
 
 /* Add modulo @nr; both are below @nr. */
 static inline unsigned wrap_add(unsigned a, unsigned b, unsigned nr)
@@ -33,7 +34,7 @@ static inline uint32_t in_chunk(const RaidGeometry *geom, uint64_t off)
 }
 
 /*
- * Parity levels
+ * Parity levels, but for what geometry-odd.c does
  *
  * Q, if there is one, is on the slot behind P, and the first slot is behind
  * the last. The symmetric layouts deal data out from the slot behind parity;
@@ -102,16 +103,31 @@ static inline unsigned slot_to_role(const RaidGeometry *geom, unsigned p,
     return slot < p ? slot : slot - geom->nr_parity;
 }
 
+/* @stripe_mod: the stripe's number modulo period_stripes */
+static inline unsigned slot_in_period(const RaidGeometry *geom,
+                                      unsigned stripe_mod, unsigned role)
+{
+    if (raid_layout_is_odd(geom->layout)) {
+        return raid_odd_slot(geom, stripe_mod, role);
+    }
+    return role_to_slot(geom, slot_of_p(geom, stripe_mod), role);
+}
+
 unsigned raid_stripe_slot(const RaidGeometry *geom, uint64_t stripe,
                           unsigned role)
 {
-    return role_to_slot(geom, slot_of_p(geom, stripe % geom->nr_slots), role);
+    return slot_in_period(geom, stripe % geom->period_stripes, role);
 }
 
 unsigned raid_stripe_role(const RaidGeometry *geom, uint64_t stripe,
                           unsigned slot)
 {
-    return slot_to_role(geom, slot_of_p(geom, stripe % geom->nr_slots), slot);
+    unsigned stripe_mod = stripe % geom->period_stripes;
+
+    if (raid_layout_is_odd(geom->layout)) {
+        return raid_odd_role(geom, stripe_mod, slot);
+    }
+    return slot_to_role(geom, slot_of_p(geom, stripe_mod), slot);
 }
 
 RaidMask raid_stripe_roles(const RaidGeometry *geom, uint64_t stripe,
@@ -123,6 +139,12 @@ RaidMask raid_stripe_roles(const RaidGeometry *geom, uint64_t stripe,
     slots &= raid_mask_first(geom->nr_slots);
     if (slots == 0) {
         return 0;
+    }
+    if (raid_layout_is_odd(geom->layout)) {
+        RAID_MASK_FOREACH(slot, slots) {
+            roles |= RAID_BIT(raid_stripe_role(geom, stripe, slot));
+        }
+        return roles;
     }
     p = slot_of_p(geom, stripe % geom->nr_slots);
     RAID_MASK_FOREACH(slot, slots) {
@@ -139,27 +161,39 @@ unsigned raid_stripe_coef(const RaidGeometry *geom, uint64_t stripe,
     if (geom->nr_parity < 2 || is_symmetric(geom)) {
         return role;
     }
+    if (raid_layout_is_odd(geom->layout)) {
+        return raid_odd_coef(geom, stripe % geom->period_stripes, role);
+    }
     /* Count from the slot behind Q: the data in front of P comes last. */
     p = slot_of_p(geom, stripe % geom->nr_slots);
     return wrap_sub(role, data_before_p(geom, p) % geom->nr_data,
                     geom->nr_data);
 }
 
+const uint8_t *raid_stripe_exponents(const RaidGeometry *geom, uint64_t stripe,
+                                     uint8_t *exps)
+{
+    if (!raid_layout_is_odd(geom->layout)) {
+        return NULL;
+    }
+    return raid_odd_exponents(geom, stripe % geom->period_stripes, exps);
+}
+
 static inline void map_parity(const RaidGeometry *geom, uint64_t chunk,
                               RaidLoc *loc)
 {
     /*
-     * The placement repeats after nr_slots stripes. One long division gives
-     * the period, and short ones do within it.
+     * The placement repeats after some stripes. One long division gives the
+     * period, and short ones do within it.
      */
-    uint32_t period_chunks = geom->nr_data * geom->nr_slots;
+    uint32_t period_chunks = geom->nr_data * geom->period_stripes;
     uint64_t period = chunk / period_chunks;
     uint32_t rest = chunk % period_chunks;
     uint32_t stripe_mod = rest / geom->nr_data;
     uint32_t role = rest % geom->nr_data;
 
-    loc->slot = role_to_slot(geom, slot_of_p(geom, stripe_mod), role);
-    loc->member_off = (period * geom->nr_slots + stripe_mod)
+    loc->slot = slot_in_period(geom, stripe_mod, role);
+    loc->member_off = (period * geom->period_stripes + stripe_mod)
                       << geom->chunk_shift;
 }
 
@@ -262,7 +296,7 @@ static RaidUse unmap_raid0(const RaidGeometry *geom, RaidLoc loc,
  * Near copies of a chunk are on successive positions, the next chunk follows
  * them. Far copies repeat all rows, each time near_copies slots further on:
  * far_stride behind each other, where the offset layout repeats every row
- * before the next one comes.
+ * before the next one comes. With far sets the way goes round in a set.
  */
 
 static inline void map_raid10(const RaidGeometry *geom, uint64_t chunk,
@@ -283,7 +317,9 @@ static inline void map_raid10(const RaidGeometry *geom, uint64_t chunk,
     if (geom->layout == RAID_LAYOUT_OFFSET) {
         row *= geom->far_copies;
     }
-    loc->slot = wrap_add(slot, far * geom->near_copies, geom->nr_slots);
+    loc->slot = geom->far_sets ? raid_far_slot(geom, slot, far)
+                               : wrap_add(slot, far * geom->near_copies,
+                                          geom->nr_slots);
     loc->member_off = (row << geom->chunk_shift) + far * geom->far_stride;
 }
 
@@ -303,7 +339,9 @@ static RaidUse unmap_raid10(const RaidGeometry *geom, RaidLoc loc,
         far = row / far_rows;
         row %= far_rows;
     }
-    slot = wrap_sub(loc.slot, far * geom->near_copies, geom->nr_slots);
+    slot = geom->far_sets ? raid_near_slot(geom, loc.slot, far)
+                          : wrap_sub(loc.slot, far * geom->near_copies,
+                                     geom->nr_slots);
     chunk = (row * geom->nr_slots + slot) / geom->near_copies;
     if (chunk >= geom->array_bytes >> geom->chunk_shift) {
         return RAID_USE_NONE;   /* rest of a row too short for all copies */
@@ -314,8 +352,8 @@ static RaidUse unmap_raid10(const RaidGeometry *geom, RaidLoc loc,
 }
 
 /*
- * A chunk is on @copies successive slots, the first of which moves on by
- * near_copies from chunk to chunk, so after nr_slots chunks all repeats.
+ * The slots of a chunk's copies follow from that of its first one, which moves
+ * on by near_copies from chunk to chunk: so after nr_slots chunks all repeats.
  */
 static bool raid10_survives(const RaidGeometry *geom, RaidMask missing_slots)
 {

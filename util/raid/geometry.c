@@ -12,17 +12,26 @@
 #include <string.h>
 
 #include "geometry.h"
+#include "geometry-odd.h"
 
 /* RAID1 has no chunks; this is only a unit to cut requests by. */
 #define RAID1_CHUNK_BYTES   (1u << 20)
 
-/* Parity layouts as md numbers them, after all layouts of DDF are left out. */
+/* Parity layouts as md numbers them. */
 #define MD_LEFT_ASYMMETRIC  0
 #define MD_RIGHT_ASYMMETRIC 1
 #define MD_LEFT_SYMMETRIC   2
 #define MD_RIGHT_SYMMETRIC  3
 #define MD_PARITY_FIRST     4
 #define MD_PARITY_LAST      5
+#define MD_DDF_ZERO_RESTART 8       /* RAID6, from here on */
+#define MD_DDF_N_RESTART    9
+#define MD_DDF_N_CONTINUE   10
+#define MD_LEFT_ASYMMETRIC_6    16
+#define MD_RIGHT_ASYMMETRIC_6   17
+#define MD_LEFT_SYMMETRIC_6     18
+#define MD_RIGHT_SYMMETRIC_6    19
+#define MD_PARITY_FIRST_6       20
 
 #define MD_RAID0_ORIGINAL   1
 #define MD_RAID0_ALTERNATE  2
@@ -30,7 +39,9 @@
 /* RAID10: near copies in the low byte, far copies in the next. */
 #define MD_RAID10_FAR_SHIFT 8
 #define MD_RAID10_OFFSET    (1u << 16)
-#define MD_RAID10_KNOWN     (0xffffu | MD_RAID10_OFFSET)
+#define MD_RAID10_SETS_SHIFT    17
+#define MD_RAID10_SETS      (3u << MD_RAID10_SETS_SHIFT)
+#define MD_RAID10_KNOWN     (0xffffu | MD_RAID10_OFFSET | MD_RAID10_SETS)
 
 static inline uint32_t in_chunk(const RaidGeometry *geom, uint64_t off)
 {
@@ -97,6 +108,14 @@ const char *raid_layout_name(RaidLayout layout)
         [RAID_LAYOUT_OFFSET] = "offset",
         [RAID_LAYOUT_ORIGINAL] = "original",
         [RAID_LAYOUT_ALTERNATE] = "alternate",
+        [RAID_LAYOUT_DDF_ZERO_RESTART] = "ddf-zero-restart",
+        [RAID_LAYOUT_DDF_N_RESTART] = "ddf-n-restart",
+        [RAID_LAYOUT_DDF_N_CONTINUE] = "ddf-n-continue",
+        [RAID_LAYOUT_LEFT_ASYMMETRIC_6] = "left-asymmetric-6",
+        [RAID_LAYOUT_RIGHT_ASYMMETRIC_6] = "right-asymmetric-6",
+        [RAID_LAYOUT_LEFT_SYMMETRIC_6] = "left-symmetric-6",
+        [RAID_LAYOUT_RIGHT_SYMMETRIC_6] = "right-symmetric-6",
+        [RAID_LAYOUT_PARITY_FIRST_6] = "parity-first-6",
     };
 
     return (unsigned)layout < RAID_LAYOUT__MAX ? names[layout] : "unknown";
@@ -106,6 +125,7 @@ unsigned raid_level_min_slots(RaidLevel level)
 {
     switch (level) {
     case RAID_LEVEL_0:
+    case RAID_LEVEL_1:
         return 1;
     case RAID_LEVEL_6:
         return 4;
@@ -118,7 +138,9 @@ unsigned raid_level_min_slots(RaidLevel level)
  * md's numbers
  */
 
-static bool parity_layout_from_md(uint32_t md_layout, RaidLayout *layout)
+/* RAID_LAYOUT_NONE: it has no such number. */
+static bool parity_layout_from_md(RaidLevel level, uint32_t md_layout,
+                                  RaidLayout *layout)
 {
     static const RaidLayout layouts[] = {
         [MD_LEFT_ASYMMETRIC] = RAID_LAYOUT_LEFT_ASYMMETRIC,
@@ -127,19 +149,29 @@ static bool parity_layout_from_md(uint32_t md_layout, RaidLayout *layout)
         [MD_RIGHT_SYMMETRIC] = RAID_LAYOUT_RIGHT_SYMMETRIC,
         [MD_PARITY_FIRST] = RAID_LAYOUT_PARITY_FIRST,
         [MD_PARITY_LAST] = RAID_LAYOUT_PARITY_LAST,
+        [MD_DDF_ZERO_RESTART] = RAID_LAYOUT_DDF_ZERO_RESTART,
+        [MD_DDF_N_RESTART] = RAID_LAYOUT_DDF_N_RESTART,
+        [MD_DDF_N_CONTINUE] = RAID_LAYOUT_DDF_N_CONTINUE,
+        [MD_LEFT_ASYMMETRIC_6] = RAID_LAYOUT_LEFT_ASYMMETRIC_6,
+        [MD_RIGHT_ASYMMETRIC_6] = RAID_LAYOUT_RIGHT_ASYMMETRIC_6,
+        [MD_LEFT_SYMMETRIC_6] = RAID_LAYOUT_LEFT_SYMMETRIC_6,
+        [MD_RIGHT_SYMMETRIC_6] = RAID_LAYOUT_RIGHT_SYMMETRIC_6,
+        [MD_PARITY_FIRST_6] = RAID_LAYOUT_PARITY_FIRST_6,
     };
 
     if (md_layout >= sizeof(layouts) / sizeof(layouts[0])) {
         return false;
     }
     *layout = layouts[md_layout];
-    return true;
+    return *layout != RAID_LAYOUT_NONE &&
+           (level == RAID_LEVEL_6 || md_layout <= MD_PARITY_LAST);
 }
 
 static bool raid10_from_md(uint32_t md_layout, RaidGeometryParams *params)
 {
-    /* The bits above are other ways to lay out far copies ("far sets"). */
-    if (md_layout & ~MD_RAID10_KNOWN) {
+    params->far_sets = (md_layout & MD_RAID10_SETS) >> MD_RAID10_SETS_SHIFT;
+    if ((md_layout & ~MD_RAID10_KNOWN) ||
+        params->far_sets >= RAID_FAR_SETS__MAX) {
         return false;
     }
     params->near_copies = md_layout & 0xff;
@@ -159,6 +191,7 @@ bool raid_from_md(int32_t md_level, uint32_t md_layout,
 {
     params->near_copies = 1;
     params->far_copies = 1;
+    params->far_sets = RAID_FAR_ALL;
     params->layout = RAID_LAYOUT_NONE;
 
     switch (md_level) {
@@ -179,10 +212,10 @@ bool raid_from_md(int32_t md_level, uint32_t md_layout,
         return true;            /* nor here */
     case 5:
         params->level = RAID_LEVEL_5;
-        return parity_layout_from_md(md_layout, &params->layout);
+        return parity_layout_from_md(RAID_LEVEL_5, md_layout, &params->layout);
     case 6:
         params->level = RAID_LEVEL_6;
-        return parity_layout_from_md(md_layout, &params->layout);
+        return parity_layout_from_md(RAID_LEVEL_6, md_layout, &params->layout);
     case 10:
         params->level = RAID_LEVEL_10;
         return raid10_from_md(md_layout, params);
@@ -206,37 +239,43 @@ int32_t raid_level_to_md(RaidLevel level)
 }
 
 uint32_t raid_layout_to_md(RaidLevel level, RaidLayout layout,
-                           unsigned near_copies, unsigned far_copies)
+                           unsigned near_copies, unsigned far_copies,
+                           RaidFarSets far_sets)
 {
+    static const uint32_t numbers[RAID_LAYOUT__MAX] = {
+        [RAID_LAYOUT_LEFT_ASYMMETRIC] = MD_LEFT_ASYMMETRIC,
+        [RAID_LAYOUT_RIGHT_ASYMMETRIC] = MD_RIGHT_ASYMMETRIC,
+        [RAID_LAYOUT_LEFT_SYMMETRIC] = MD_LEFT_SYMMETRIC,
+        [RAID_LAYOUT_RIGHT_SYMMETRIC] = MD_RIGHT_SYMMETRIC,
+        [RAID_LAYOUT_PARITY_FIRST] = MD_PARITY_FIRST,
+        [RAID_LAYOUT_PARITY_LAST] = MD_PARITY_LAST,
+        [RAID_LAYOUT_ORIGINAL] = MD_RAID0_ORIGINAL,
+        [RAID_LAYOUT_ALTERNATE] = MD_RAID0_ALTERNATE,
+        [RAID_LAYOUT_DDF_ZERO_RESTART] = MD_DDF_ZERO_RESTART,
+        [RAID_LAYOUT_DDF_N_RESTART] = MD_DDF_N_RESTART,
+        [RAID_LAYOUT_DDF_N_CONTINUE] = MD_DDF_N_CONTINUE,
+        [RAID_LAYOUT_LEFT_ASYMMETRIC_6] = MD_LEFT_ASYMMETRIC_6,
+        [RAID_LAYOUT_RIGHT_ASYMMETRIC_6] = MD_RIGHT_ASYMMETRIC_6,
+        [RAID_LAYOUT_LEFT_SYMMETRIC_6] = MD_LEFT_SYMMETRIC_6,
+        [RAID_LAYOUT_RIGHT_SYMMETRIC_6] = MD_RIGHT_SYMMETRIC_6,
+        [RAID_LAYOUT_PARITY_FIRST_6] = MD_PARITY_FIRST_6,
+    };
+    uint32_t copies = near_copies | far_copies << MD_RAID10_FAR_SHIFT |
+                      far_sets << MD_RAID10_SETS_SHIFT;
+
     if (level == RAID_LEVEL_4) {
         return 0;               /* as mdadm writes it */
     }
     switch (layout) {
-    case RAID_LAYOUT_LEFT_ASYMMETRIC:
-        return MD_LEFT_ASYMMETRIC;
-    case RAID_LAYOUT_RIGHT_ASYMMETRIC:
-        return MD_RIGHT_ASYMMETRIC;
-    case RAID_LAYOUT_LEFT_SYMMETRIC:
-        return MD_LEFT_SYMMETRIC;
-    case RAID_LAYOUT_RIGHT_SYMMETRIC:
-        return MD_RIGHT_SYMMETRIC;
-    case RAID_LAYOUT_PARITY_FIRST:
-        return MD_PARITY_FIRST;
-    case RAID_LAYOUT_PARITY_LAST:
-        return MD_PARITY_LAST;
     case RAID_LAYOUT_NEAR:
-        return near_copies | 1u << MD_RAID10_FAR_SHIFT;
+        return near_copies | 1u << MD_RAID10_FAR_SHIFT |
+               far_sets << MD_RAID10_SETS_SHIFT;
     case RAID_LAYOUT_FAR:
-        return near_copies | far_copies << MD_RAID10_FAR_SHIFT;
+        return copies;
     case RAID_LAYOUT_OFFSET:
-        return near_copies | far_copies << MD_RAID10_FAR_SHIFT |
-               MD_RAID10_OFFSET;
-    case RAID_LAYOUT_ORIGINAL:
-        return MD_RAID0_ORIGINAL;
-    case RAID_LAYOUT_ALTERNATE:
-        return MD_RAID0_ALTERNATE;
+        return copies | MD_RAID10_OFFSET;
     default:
-        return 0;
+        return (unsigned)layout < RAID_LAYOUT__MAX ? numbers[layout] : 0;
     }
 }
 
@@ -254,8 +293,12 @@ static bool level_has_layout(RaidLevel level, RaidLayout layout)
         return layout == RAID_LAYOUT_NONE;
     case RAID_LEVEL_4:
         return layout == RAID_LAYOUT_PARITY_LAST;
-    case RAID_LEVEL_5:
     case RAID_LEVEL_6:
+        if (raid_layout_is_odd(layout)) {
+            return true;
+        }
+        /* fall through */
+    case RAID_LEVEL_5:
         return layout >= RAID_LAYOUT_LEFT_ASYMMETRIC &&
                layout <= RAID_LAYOUT_PARITY_LAST;
     case RAID_LEVEL_10:
@@ -357,6 +400,7 @@ static RaidGeometryError init_parity(RaidGeometry *geom)
 {
     geom->nr_parity = geom->level == RAID_LEVEL_6 ? 2 : 1;
     geom->nr_data = geom->nr_slots - geom->nr_parity;
+    geom->period_stripes = raid_odd_period(geom);
     geom->array_bytes = add_bytes(0, geom->member_bytes, geom->nr_data);
     return geom->array_bytes <= INT64_MAX ? RAID_GEOMETRY_OK
                                           : RAID_GEOMETRY_TOO_LARGE;
@@ -381,6 +425,9 @@ static RaidGeometryError init_raid10(RaidGeometry *geom,
     geom->nr_data = 1;
     geom->copies = geom->near_copies * geom->far_copies;
     if (geom->copies < 2 || geom->copies > geom->nr_slots) {
+        return RAID_GEOMETRY_BAD_COPIES;
+    }
+    if (!raid_far_sets_init(geom, params->far_sets)) {
         return RAID_GEOMETRY_BAD_COPIES;
     }
 

@@ -14,12 +14,21 @@
 
 #include "raid-types.h"
 
+/* Among which members the far copies of a member's chunks stay. */
+typedef enum RaidFarSets {
+    RAID_FAR_ALL,                   /* all of them */
+    RAID_FAR_SETS_BY_NUMBER,        /* as many sets as there are far copies */
+    RAID_FAR_SETS_BY_SIZE,          /* sets of as many members as copies */
+    RAID_FAR_SETS__MAX,
+} RaidFarSets;
+
 typedef struct RaidGeometryParams {
     RaidLevel level;
     RaidLayout layout;
     unsigned nr_slots;
     unsigned near_copies;           /* RAID10 only, >= 1 */
     unsigned far_copies;            /* RAID10 far and offset only, >= 1 */
+    RaidFarSets far_sets;           /* of the same */
     uint32_t chunk_bytes;           /* ignored for RAID1 */
     /*
      * Data bytes that each member offers. Levels other than RAID0 use the
@@ -50,8 +59,11 @@ typedef struct RaidGeometry {
     unsigned copies;                /* of each data byte; 1 without mirrors */
     unsigned near_copies;
     unsigned far_copies;
+    RaidFarSets far_sets;
+    unsigned far_set_slots;         /* the last set takes the rest, too */
     uint32_t chunk_bytes;
     unsigned chunk_shift;           /* log2(chunk_bytes) */
+    unsigned period_stripes;        /* parity: then the placement repeats */
     uint64_t member_bytes;          /* used on each member (RAID0: smallest) */
     uint64_t array_bytes;
     uint64_t far_stride;            /* RAID10: to the next far copy, if any */
@@ -101,16 +113,24 @@ unsigned raid_level_min_slots(RaidLevel level);
 /**
  * raid_from_md: translate the superblock's numbers
  *
- * Sets level, layout, near_copies and far_copies of @params, nothing else.
+ * Sets level, layout, copies and far sets of @params, nothing else.
  * Returns false when the level or the layout is not one that we know.
  */
 bool raid_from_md(int32_t md_level, uint32_t md_layout,
                   RaidGeometryParams *params);
 
-/* The reverse; @near_copies and @far_copies count for RAID10 only. */
+/* The reverse; copies and far sets count for RAID10 only. */
 int32_t raid_level_to_md(RaidLevel level);
 uint32_t raid_layout_to_md(RaidLevel level, RaidLayout layout,
-                           unsigned near_copies, unsigned far_copies);
+                           unsigned near_copies, unsigned far_copies,
+                           RaidFarSets far_sets);
+
+/* That of an array. */
+static inline uint32_t raid_geometry_md_layout(const RaidGeometry *geom)
+{
+    return raid_layout_to_md(geom->level, geom->layout, geom->near_copies,
+                             geom->far_copies, geom->far_sets);
+}
 
 /* Parity levels keep redundancy per stripe; the others by copies, or none. */
 static inline bool raid_has_parity(const RaidGeometry *geom)
@@ -118,9 +138,10 @@ static inline bool raid_has_parity(const RaidGeometry *geom)
     return geom->nr_parity != 0;
 }
 
+/* Also one that has a single member for now. */
 static inline bool raid_has_mirrors(const RaidGeometry *geom)
 {
-    return geom->copies > 1;
+    return geom->copies > 1 || geom->level == RAID_LEVEL_1;
 }
 
 /* Array bytes in one stripe. For RAID1 and RAID10 this is one chunk. */
@@ -191,14 +212,25 @@ RaidMask raid_stripe_roles(const RaidGeometry *geom, uint64_t stripe,
                            RaidMask slots);
 
 /**
- * raid_stripe_coef: exponent of the generator for a data role in Q
+ * raid_stripe_coef: which coefficient a data role has in Q
  *
- * Q = sum over the data roles of 2^coef * data. md counts from the slot
- * behind Q, so in the asymmetric layouts this differs from the role. The
- * coefs of the nr_data roles are a permutation of 0 .. nr_data - 1.
+ * Q = sum over the data roles of 2^coef * data, unless raid_stripe_exponents()
+ * has it otherwise. md counts from the slot behind Q, so in some layouts this
+ * differs from the role. The coefs of the nr_data roles are a permutation of
+ * 0 .. nr_data - 1.
  */
 unsigned raid_stripe_coef(const RaidGeometry *geom, uint64_t stripe,
                           unsigned role);
+
+/**
+ * raid_stripe_exponents: of the generator, for each coefficient
+ * @exps: room for RAID_MAX_MEMBERS
+ *
+ * Returns NULL where coefficient c stands for 2^c; otherwise @exps, and it
+ * stands for 2^exps[c]: DDF counts all slots, those of P and Q too.
+ */
+const uint8_t *raid_stripe_exponents(const RaidGeometry *geom, uint64_t stripe,
+                                     uint8_t *exps);
 
 /*
  * Any level.

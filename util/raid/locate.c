@@ -20,8 +20,14 @@ static uint8_t multiply(uint8_t x, unsigned z)
     return x;
 }
 
+static unsigned exponent(const uint8_t *exps, unsigned column)
+{
+    return exps ? exps[column] : column;
+}
+
 /* The column that one byte speaks for; @dp and @dq are not both 0. */
-static int locate_byte(unsigned nr_data, uint8_t dp, uint8_t dq)
+static int locate_byte(unsigned nr_data, const uint8_t *exps, uint8_t dp,
+                       uint8_t dq)
 {
     if (!dq) {
         return nr_data;
@@ -30,15 +36,15 @@ static int locate_byte(unsigned nr_data, uint8_t dp, uint8_t dq)
         return nr_data + 1;
     }
     for (unsigned z = 0; z < nr_data; z++) {
-        if (dp == dq) {
+        if (multiply(dp, exponent(exps, z)) == dq) {
             return z;
         }
-        dp = multiply(dp, 1);
     }
     return RAID_LOCATE_MANY;
 }
 
-static bool byte_agrees(unsigned nr_data, int column, uint8_t dp, uint8_t dq)
+static bool byte_agrees(unsigned nr_data, const uint8_t *exps, int column,
+                        uint8_t dp, uint8_t dq)
 {
     if (column == (int)nr_data) {
         return !dq;
@@ -46,11 +52,11 @@ static bool byte_agrees(unsigned nr_data, int column, uint8_t dp, uint8_t dq)
     if (column == (int)nr_data + 1) {
         return !dp;
     }
-    return multiply(dp, column) == dq;
+    return multiply(dp, exponent(exps, column)) == dq;
 }
 
-int raid_locate(unsigned nr_data, size_t bytes, const uint8_t *p,
-                const uint8_t *q, const uint8_t *want_p,
+int raid_locate(unsigned nr_data, const uint8_t *exps, size_t bytes,
+                const uint8_t *p, const uint8_t *q, const uint8_t *want_p,
                 const uint8_t *want_q)
 {
     int column = RAID_LOCATE_CLEAN;
@@ -63,10 +69,10 @@ int raid_locate(unsigned nr_data, size_t bytes, const uint8_t *p,
             continue;
         }
         if (column == RAID_LOCATE_CLEAN) {
-            column = locate_byte(nr_data, dp, dq);
+            column = locate_byte(nr_data, exps, dp, dq);
         }
         if (column == RAID_LOCATE_MANY ||
-            !byte_agrees(nr_data, column, dp, dq)) {
+            !byte_agrees(nr_data, exps, column, dp, dq)) {
             return RAID_LOCATE_MANY;
         }
     }

@@ -20,6 +20,7 @@
 /**
  * raid_locate: find the column that is wrong
  * @nr_data:    2 .. 62
+ * @exps:       of the data columns, see parity.h; or NULL
  * @p, @q:      as the members hold them
  * @want_p, @want_q: as they follow from the data columns
  *
@@ -30,8 +31,8 @@
  * one with a probability of 1 in 255 for each of the others: so blocks should
  * not be cut too small.
  */
-int raid_locate(unsigned nr_data, size_t bytes, const uint8_t *p,
-                const uint8_t *q, const uint8_t *want_p,
+int raid_locate(unsigned nr_data, const uint8_t *exps, size_t bytes,
+                const uint8_t *p, const uint8_t *q, const uint8_t *want_p,
                 const uint8_t *want_q);
 
 /**

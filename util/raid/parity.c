@@ -38,6 +38,7 @@ static const uint8_t gf_exp[RAID_MAX_MEMBERS] = {
 
 /* One wanted column as a sum of the columns that are there. */
 typedef struct Row {
+    const uint8_t *exps;        /* or NULL */
     unsigned column;            /* wanted */
     uint8_t coef[MAX_COLUMNS];  /* of each column; 0 where not needed */
 } Row;
@@ -60,21 +61,6 @@ static void xor_columns(unsigned nr, size_t bytes, void *const *columns,
     xor_gen(nr + 1, bytes, vects);
 }
 
-void raid_parity_generate(unsigned nr_data, size_t bytes, void *const *data,
-                          void *p, void *q)
-{
-    void *vects[MAX_COLUMNS + 1];
-
-    if (!q) {
-        xor_columns(nr_data, bytes, data, p);
-        return;
-    }
-    memcpy(vects, data, nr_data * sizeof(vects[0]));
-    vects[nr_data] = p;
-    vects[nr_data + 1] = q;
-    pq_gen(nr_data + 2, bytes, vects);
-}
-
 /*
  * to ^= from. Unlike xor_gen() this leaves the result in the cache, where it
  * is wanted next.
@@ -92,7 +78,7 @@ static void xor_into(void *to, const void *from, size_t bytes)
     }
 }
 
-void raid_parity_update(unsigned coef, size_t bytes, void *old,
+void raid_parity_update(unsigned exp, size_t bytes, void *old,
                         const void *new_data, void *p, void *q)
 {
     xor_into(old, new_data, bytes);
@@ -100,7 +86,7 @@ void raid_parity_update(unsigned coef, size_t bytes, void *old,
         xor_into(p, old, bytes);
     }
     if (q) {
-        unsigned char table[TABLE_BYTES], factor = gf_exp[coef];
+        unsigned char table[TABLE_BYTES], factor = gf_exp[exp];
         unsigned char *sum = q;
 
         ec_init_tables(1, 1, &factor, table);
@@ -111,7 +97,7 @@ void raid_parity_update(unsigned coef, size_t bytes, void *old,
 /*
  * Recovery
  *
- * Let g(i) = 2^i. With all data but D(x) known,
+ * Let g(i) = 2^i, or what @exps has instead of i. With all data but D(x) known,
  *
  *     D(x) = P + sum D(i)                 and also
  *     D(x) = (Q + sum g(i) D(i)) / g(x),
@@ -124,11 +110,16 @@ void raid_parity_update(unsigned coef, size_t bytes, void *old,
  * Each is a Row: a coefficient for each column that is there.
  */
 
+static uint8_t power(const Row *row, unsigned i)
+{
+    return gf_exp[row->exps ? row->exps[i] : i];
+}
+
 /* P (or Q) by its definition, over the data in @data. */
 static void row_of_parity(Row *row, unsigned nr_data, RaidMask data, bool q)
 {
     RAID_MASK_FOREACH(i, data) {
-        row->coef[i] = q ? gf_exp[i] : 1;
+        row->coef[i] = q ? power(row, i) : 1;
     }
     row->column = nr_data + q;
 }
@@ -137,10 +128,10 @@ static void row_of_parity(Row *row, unsigned nr_data, RaidMask data, bool q)
 static void row_of_data(Row *row, unsigned nr_data, RaidMask data, unsigned x,
                         bool q)
 {
-    uint8_t scale = q ? gf_inv(gf_exp[x]) : 1;
+    uint8_t scale = q ? gf_inv(power(row, x)) : 1;
 
     RAID_MASK_FOREACH(i, data) {
-        row->coef[i] = q ? gf_mul(gf_exp[i], scale) : 1;
+        row->coef[i] = q ? gf_mul(power(row, i), scale) : 1;
     }
     row->coef[nr_data + q] = scale;
     row->column = x;
@@ -150,12 +141,12 @@ static void row_of_data(Row *row, unsigned nr_data, RaidMask data, unsigned x,
 static void row_without(Row *row, unsigned nr_data, RaidMask data, unsigned x,
                         unsigned y)
 {
-    uint8_t scale = gf_inv(gf_exp[x] ^ gf_exp[y]);
+    uint8_t scale = gf_inv(power(row, x) ^ power(row, y));
 
     RAID_MASK_FOREACH(i, data) {
-        row->coef[i] = gf_mul(gf_exp[i] ^ gf_exp[y], scale);
+        row->coef[i] = gf_mul(power(row, i) ^ power(row, y), scale);
     }
-    row->coef[nr_data] = gf_mul(gf_exp[y], scale);
+    row->coef[nr_data] = gf_mul(power(row, y), scale);
     row->coef[nr_data + 1] = scale;
     row->column = x;
 }
@@ -167,8 +158,8 @@ static void row_without(Row *row, unsigned nr_data, RaidMask data, unsigned x,
 static void row_of_parity_without(Row *row, unsigned nr_data, RaidMask data,
                                   unsigned x, bool q)
 {
-    Row lost = { 0 };
-    uint8_t scale = q ? gf_exp[x] : 1;
+    Row lost = { .exps = row->exps };
+    uint8_t scale = q ? power(row, x) : 1;
 
     row_of_data(&lost, nr_data, data, x, !q);
     row_of_parity(row, nr_data, data, q);
@@ -179,7 +170,8 @@ static void row_of_parity_without(Row *row, unsigned nr_data, RaidMask data,
 }
 
 /* Fill a row for column @want; false if @have does not determine it. */
-static bool make_row(Row *row, unsigned nr_data, RaidMask have, unsigned want)
+static bool make_row(Row *row, unsigned nr_data, const uint8_t *exps,
+                     RaidMask have, unsigned want)
 {
     RaidMask data = have & raid_mask_first(nr_data);
     RaidMask lost = raid_mask_first(nr_data) & ~data;
@@ -190,6 +182,7 @@ static bool make_row(Row *row, unsigned nr_data, RaidMask have, unsigned want)
     unsigned x, y;
 
     memset(row, 0, sizeof(*row));
+    row->exps = exps;
     if (lost == 0) {
         row_of_parity(row, nr_data, data, want > nr_data);
         return true;
@@ -275,8 +268,44 @@ static void apply_rows(const Row *rows, unsigned nr_rows, size_t bytes,
                    (unsigned char **)from, to);
 }
 
-bool raid_parity_recover(unsigned nr_data, size_t bytes, void *const *cols,
-                         RaidMask have, RaidMask want)
+/* Each column's share by its own factor: pq_gen() knows 2^i only. */
+static void generate_by_rows(unsigned nr_data, const uint8_t *exps,
+                             size_t bytes, void *const *data, void *p,
+                             void *q)
+{
+    RaidMask all_data = raid_mask_first(nr_data);
+    Row rows[MAX_WANTED];
+    void *cols[MAX_COLUMNS];
+
+    memcpy(cols, data, nr_data * sizeof(cols[0]));
+    cols[nr_data] = p;
+    cols[nr_data + 1] = q;
+    make_row(&rows[0], nr_data, exps, all_data, nr_data);
+    make_row(&rows[1], nr_data, exps, all_data, nr_data + 1);
+    apply_rows(rows, MAX_WANTED, bytes, cols, all_data);
+}
+
+void raid_parity_generate(unsigned nr_data, const uint8_t *exps, size_t bytes,
+                          void *const *data, void *p, void *q)
+{
+    void *vects[MAX_COLUMNS + 1];
+
+    if (!q) {
+        xor_columns(nr_data, bytes, data, p);
+        return;
+    }
+    if (exps) {
+        generate_by_rows(nr_data, exps, bytes, data, p, q);
+        return;
+    }
+    memcpy(vects, data, nr_data * sizeof(vects[0]));
+    vects[nr_data] = p;
+    vects[nr_data + 1] = q;
+    pq_gen(nr_data + 2, bytes, vects);
+}
+
+bool raid_parity_recover(unsigned nr_data, const uint8_t *exps, size_t bytes,
+                         void *const *cols, RaidMask have, RaidMask want)
 {
     RaidMask all_data = raid_mask_first(nr_data);
     Row rows[MAX_WANTED];
@@ -288,12 +317,12 @@ bool raid_parity_recover(unsigned nr_data, size_t bytes, void *const *cols,
     }
     if (nr_data >= 2 && (have & all_data) == all_data &&
         raid_mask_count(want) == 2) {
-        raid_parity_generate(nr_data, bytes, cols, cols[nr_data],
+        raid_parity_generate(nr_data, exps, bytes, cols, cols[nr_data],
                              cols[nr_data + 1]);
         return true;
     }
     RAID_MASK_FOREACH(column, want) {
-        if (!make_row(&rows[nr_rows++], nr_data, have, column)) {
+        if (!make_row(&rows[nr_rows++], nr_data, exps, have, column)) {
             return false;
         }
     }

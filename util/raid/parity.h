@@ -6,7 +6,8 @@
  * the polynomial 0x11d (H. P. Anvin, "The mathematics of RAID-6"; Linux
  * lib/raid6). A column is one member's bytes of a stripe; columns are given
  * in the order of their coefficient (raid_stripe_coef()), P at index nr_data,
- * Q at nr_data + 1.
+ * Q at nr_data + 1. Where raid_stripe_exponents() gives other exponents than
+ * these coefficients, they are passed as @exps; otherwise that is NULL.
  *
  * All functions are pure, may be called from any thread and do not allocate.
  * Every buffer is aligned to RAID_PARITY_ALIGN, every length a multiple of it.
@@ -23,16 +24,16 @@
  * @nr_data: 1 .. 63; at least 2 with Q
  * @data:    nr_data columns, only read
  */
-void raid_parity_generate(unsigned nr_data, size_t bytes, void *const *data,
-                          void *p, void *q);
+void raid_parity_generate(unsigned nr_data, const uint8_t *exps, size_t bytes,
+                          void *const *data, void *p, void *q);
 
 /**
  * raid_parity_update: replace one column's share of P and Q
- * @coef:  coefficient of the column
+ * @exp:   exponent of the column's coefficient
  * @old:   what the column held; becomes old ^ new
  * @p, @q: updated in place; each may be NULL
  */
-void raid_parity_update(unsigned coef, size_t bytes, void *old,
+void raid_parity_update(unsigned exp, size_t bytes, void *old,
                         const void *new_data, void *p, void *q);
 
 /**
@@ -44,7 +45,7 @@ void raid_parity_update(unsigned coef, size_t bytes, void *old,
  *
  * Returns false, having written nothing, when @have does not determine @want.
  */
-bool raid_parity_recover(unsigned nr_data, size_t bytes, void *const *cols,
-                         RaidMask have, RaidMask want);
+bool raid_parity_recover(unsigned nr_data, const uint8_t *exps, size_t bytes,
+                         void *const *cols, RaidMask have, RaidMask want);
 
 #endif /* UTIL_RAID_PARITY_H */

@@ -75,6 +75,14 @@ typedef enum RaidLayout {
     RAID_LAYOUT_OFFSET,
     RAID_LAYOUT_ORIGINAL,           /* RAID0 zones as before Linux 3.14 */
     RAID_LAYOUT_ALTERNATE,          /* RAID0 zones since then */
+    RAID_LAYOUT_DDF_ZERO_RESTART,   /* RAID6, from here on: those of DDF, */
+    RAID_LAYOUT_DDF_N_RESTART,
+    RAID_LAYOUT_DDF_N_CONTINUE,
+    RAID_LAYOUT_LEFT_ASYMMETRIC_6,  /* and RAID5 with Q on one slot more */
+    RAID_LAYOUT_RIGHT_ASYMMETRIC_6,
+    RAID_LAYOUT_LEFT_SYMMETRIC_6,
+    RAID_LAYOUT_RIGHT_SYMMETRIC_6,
+    RAID_LAYOUT_PARITY_FIRST_6,
     RAID_LAYOUT__MAX,
 } RaidLayout;
 

@@ -257,9 +257,7 @@ static bool fits(const RaidAssembly *assembly, const MdSuper *member,
            md_super_role(member) == slot &&
            member->raid_disks == geom->nr_slots &&
            member->level == raid_level_to_md(geom->level) &&
-           member->layout == raid_layout_to_md(geom->level, geom->layout,
-                                               geom->near_copies,
-                                               geom->far_copies) &&
+           member->layout == raid_geometry_md_layout(geom) &&
            (geom->level == RAID_LEVEL_1 ||
             member->chunk_sectors == geom->chunk_bytes / RAID_SECTOR_BYTES) &&
            member->data_size_sectors >= geom->member_bytes / RAID_SECTOR_BYTES;
