@@ -135,8 +135,11 @@ static void grow(Trial *t)
                      t->subject.chunk_bytes * (1 + choice(2));
     Error *err = NULL;
 
-    if (bytes <= t->spec->subject.member_bytes + t->subject.room_bytes &&
-        carried_out("grow", subject_grow(bytes, &err), &err)) {
+    if (bytes > t->spec->subject.member_bytes + t->subject.room_bytes) {
+        return;
+    }
+    t->crashed = true;          /* it writes, whatever guests do */
+    if (carried_out("grow", subject_grow(bytes, &err), &err)) {
         oracle_grow(t->oracle, subject_bytes());
     }
 }
