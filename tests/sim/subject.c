@@ -219,10 +219,12 @@ void subject_close(void)
 {
     BlockBackend *blk = array_blk;
 
-    while (subject_is_busy()) {
-        aio_poll(qemu_get_aio_context(), true);
-    }
-    blk_flush(blk);
+    do {
+        while (subject_is_busy()) {
+            aio_poll(qemu_get_aio_context(), true);
+        }
+        blk_flush(blk);         /* the next job may start meanwhile */
+    } while (subject_is_busy());
     array_bs = NULL;            /* so that no job starts any more */
     array_blk = NULL;
     blk_unref(blk);

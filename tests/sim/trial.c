@@ -412,7 +412,9 @@ static void one_life(Trial *t)
         return;
     }
     look_at_members(t);
-    t->shaky = 0;
+    if (!bus_is_cut()) {
+        t->shaky = 0;
+    }
     t->was_crashed = t->crashed;
     t->was_pending = trial_is_pending(t);
     if (t->was_crashed && lacks_members(t) &&
