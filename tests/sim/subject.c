@@ -215,16 +215,21 @@ bool subject_is_busy(void)
     return job_next(NULL);
 }
 
-void subject_close(void)
+void subject_wait(void)
 {
-    BlockBackend *blk = array_blk;
-
     do {
         while (subject_is_busy()) {
             aio_poll(qemu_get_aio_context(), true);
         }
-        blk_flush(blk);         /* the next job may start meanwhile */
+        blk_flush(array_blk);   /* the next job may start meanwhile */
     } while (subject_is_busy());
+}
+
+void subject_close(void)
+{
+    BlockBackend *blk = array_blk;
+
+    subject_wait();
     array_bs = NULL;            /* so that no job starts any more */
     array_blk = NULL;
     blk_unref(blk);

@@ -70,7 +70,10 @@ bool subject_open(uint64_t disks, SubjectHow how, Error **errp);
 /* May arrays that are opened from now on start jobs by themselves? (yes) */
 void subject_let_jobs_start(bool let);
 
-/* Waits for jobs, then closes. */
+/* Wait for jobs, those that start meanwhile too, and flush. */
+void subject_wait(void);
+
+/* The same, and close. */
 void subject_close(void);
 
 BlockBackend *subject_blk(void);

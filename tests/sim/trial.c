@@ -447,6 +447,10 @@ static void one_life(Trial *t)
     if (!bus_is_cut() && !subject_bad_bytes()) {
         t->bad = 0;
     }
+    subject_wait();
+    if (!bus_is_cut()) {
+        t->leaving &= ~subject_disks(STATE(IN_SYNC));
+    }
     subject_close();
     /* Those that are replaced may have gone while it waited for jobs. */
     t->trusted &= ~bus_failed_disks() & ~t->leaving;
