@@ -305,6 +305,10 @@ read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
             continue;
         }
         err = opus_bad_log_open(m);
+        if (err < 0 && err != -EINVAL && m->state != RAID_MEMBER_MISSING) {
+            candidates[i].failed = true;
+            continue;
+        }
         if (err < 0 && err != -EINVAL) {
             error_setg_errno(errp, -err, "Cannot read the bad-block log of "
                              "member '%s'", opus_member_name(m));

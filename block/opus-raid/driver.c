@@ -443,13 +443,9 @@ static int opus_inactivate(BlockDriverState *bs)
     return ret;
 }
 
-/* Another process has used the members: see what it made of them. */
-static void coroutine_fn GRAPH_RDLOCK
-opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
+static void coroutine_fn GRAPH_RDLOCK activate(OpusRaid *s, bool writable,
+                                               Error **errp)
 {
-    OpusRaid *s = bs->opaque;
-    bool writable = bs->open_flags & BDRV_O_RDWR;
-
     if (writable && !opus_claims_take(s, errp)) {
         return;
     }
@@ -459,13 +455,26 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
     }
     s->keeps_claims |= writable;
     opus_announce(s);
+    if (writable && opus_start_co(s, NULL, errp) < 0) {
+        /* It stays inactive; the next try assembles it anew. */
+        opus_life_event(s, RAID_LIFE_EVENT_FAIL);
+        s->keeps_claims = false;
+        opus_claims_release(s);
+    }
+}
+
+/* Another process has used the members: see what it made of them. */
+static void coroutine_fn GRAPH_RDLOCK
+opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
+{
+    OpusRaid *s = bs->opaque;
+    bool writable = bs->open_flags & BDRV_O_RDWR;
+
+    /* For all others the node is active already. */
+    qatomic_set(&s->rebuild_starting, true);
+    activate(s, writable, errp);
+    qatomic_set(&s->rebuild_starting, false);
     if (writable) {
-        if (opus_start_co(s, NULL, errp) < 0) {
-            /* It stays inactive; the next try assembles it anew. */
-            opus_life_event(s, RAID_LIFE_EVENT_FAIL);
-            s->keeps_claims = false;
-            opus_claims_release(s);
-        }
         opus_watch_look(s);
     }
 }

@@ -165,7 +165,7 @@ typedef struct OpusRaid {
     QEMUBH *watch_bh;               /* looks whether there is a job to start */
     QEMUTimer *watch_retry;         /* looks again, a little later */
     struct BlockJob *rebuild_job;   /* or NULL */
-    bool rebuild_starting;
+    bool rebuild_starting;          /* atomic; or something else: start none */
     struct BlockJob *resync_job;    /* or NULL */
     struct BlockJob *check_job;     /* or NULL */
     bool keeps_claims;              /* has written since it became active */

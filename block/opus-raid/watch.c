@@ -45,9 +45,11 @@ static void watch_look(void *opaque)
                                      : JOB_TYPE_OPUS_RAID_RESYNC);
     /*
      * Whoever has drained it may be about to make it read-only or inactive, and
-     * has seen to it that there is no job.
+     * has seen to it that there is no job; and when it becomes active, its node
+     * is before it has been assembled.
      */
-    if (qatomic_read(&s->bs->quiesce_counter) || !id) {
+    if (qatomic_read(&s->bs->quiesce_counter) || !id ||
+        qatomic_read(&s->rebuild_starting)) {
         timer_mod(s->watch_retry,
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + RETRY_MS);
     } else if (!(rebuild ? opus_rebuild_start(s, id, JOB_DEFAULT, &err)
