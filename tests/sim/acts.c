@@ -219,6 +219,7 @@ static void be_inactive(Trial *t)
         g_autofree uint8_t *buf = g_malloc(t->spec->bus.atom);
 
         oracle_fill(w.number, 0, t->spec->bus.atom, buf);
+        t->crashed = true;          /* unless this life ends well */
         ok = subject_lend(t->offered, t->spec->bus.atom, buf, &err);
         if (!bus_is_cut()) {
             oracle_write_end(t->oracle, 0, t->spec->bus.atom, w, ok, ok);

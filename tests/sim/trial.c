@@ -116,6 +116,10 @@ static bool may_fail(void *opaque)
 {
     Trial *t = opaque;
 
+    /* Nor can a bad block be made up for before a log is replayed. */
+    if (t->was_pending && t->bad && subject_is_read_only()) {
+        return true;
+    }
     return t->was_pending && trial_needs_resync_first(t) && t->planned_faults;
 }
 
