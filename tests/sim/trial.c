@@ -403,6 +403,7 @@ static void one_life(Trial *t)
     bool ends_well = choice_once_in(3);
     bool read_only = t->spec->acts && choice_once_in(4);
     uint64_t out;
+    uint64_t gone;
     bool pending;
     bool failed;
 
@@ -451,13 +452,11 @@ static void one_life(Trial *t)
     if (!bus_is_cut() && !subject_bad_bytes()) {
         t->bad = 0;
     }
-    subject_wait();
-    if (!bus_is_cut()) {
-        t->leaving &= ~subject_disks(STATE(IN_SYNC));
-    }
-    subject_close();
     /* Those that are replaced may have gone while it waited for jobs. */
-    t->trusted &= ~bus_failed_disks() & ~t->leaving;
+    subject_wait();
+    gone = t->leaving & ~(bus_is_cut() ? 0 : subject_disks(STATE(IN_SYNC)));
+    subject_close();
+    t->trusted &= ~bus_failed_disks() & ~gone;
     if (bus_is_cut() || guest_saw_errors() || failed) {
         bus_cut();
         return;
