@@ -162,8 +162,8 @@ bool subject_check(bool repair, Error **errp)
     Error *err = NULL;
 
     qmp_opus_raid_check("array", true, repair ? OPUS_RAID_CHECK_MODE_REPAIR :
-                        OPUS_RAID_CHECK_MODE_CHECK, NULL, false, 0, false, false,
-                        false, false, &err);
+                        OPUS_RAID_CHECK_MODE_CHECK, NULL, false, 0, false,
+                        false, false, false, &err);
     return succeeded(err, errp);
 }
 
