@@ -1,16 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Signed packages and sources of Debian trixie, whatever this machine runs.
+"""Signed packages and sources of Debian, whatever this machine runs.
 
 Owns: a private apt state below one directory.  The machine's apt
 configuration is read (mirror, proxy) and never changed; no root is needed.
 Must not know: what the packages are for.
 
-Trixie, because its QEMU stays at 10.0.* for years, while versions in sid and
-in backports vanish from the mirrors within days.
+Those of trixie, because its QEMU stays at 10.0.* for years, while versions in
+sid and in backports vanish from the mirrors within days; or of another suite,
+where the newest is wanted.
 
-usage: debian.py deb DIR PACKAGE...     download .deb files, print their names
-       debian.py source DIR PACKAGE     unpack a source package as DIR/PACKAGE
+usage: debian.py deb[/SUITE] DIR PACKAGE...
+                    download .deb files, print their names
+       debian.py source DIR PACKAGE
+                    unpack a source package as DIR/PACKAGE
 """
 
 import re
@@ -69,10 +72,12 @@ def machine_mirrors():
 
 
 class Apt:
-    """apt with its own lists, of one mirror and one kind (deb, deb-src)."""
+    """apt with its own lists, of one mirror, one suite and one kind (deb,
+    deb-src)."""
 
-    def __init__(self, directory, kind):
-        self.state = Path(directory).resolve() / kind
+    def __init__(self, directory, kind, suite=SUITE):
+        self.state = Path(directory).resolve() / suite / kind
+        self.suite = suite
         self.conf = self.state / 'apt.conf'
         self.kind = kind
 
@@ -84,14 +89,13 @@ class Apt:
             (self.state / name).mkdir(parents=True, exist_ok=True)
         self.conf.write_text(APT_CONF.format(state=self.state))
         (self.state / 'sources.list').write_text(
-            f'{self.kind} [signed-by={KEYRING}] {mirror} {SUITE} main\n')
+            f'{self.kind} [signed-by={KEYRING}] {mirror} {self.suite} main\n')
 
     def update(self):
         """Get the lists from the first of the machine's mirrors that works."""
         if not shutil.which('apt-get'):
             raise DebianError(
-                'apt-get is not installed: this is not a Debian system. Name '
-                'an unpacked QEMU 10.0.* with -Dqemu_source=DIR.')
+                'apt-get is not installed: this is not a Debian system.')
         if not Path(KEYRING).exists():
             raise DebianError(
                 f'{KEYRING} is missing: signatures cannot be checked. Install '
@@ -100,31 +104,30 @@ class Apt:
         if not mirrors:
             raise DebianError(
                 "apt's configuration on this machine names no mirror of "
-                "Debian's archive. Add one, or name an unpacked QEMU 10.0.* "
-                'with -Dqemu_source=DIR.')
+                "Debian's archive. Add one.")
         for mirror in mirrors:
             self._point_at(mirror)
             result = self.get('update', '--error-on=any')
             if result.returncode == 0:
                 return
         raise DebianError(
-            f"{SUITE} cannot be read from {', '.join(mirrors)} (network, "
-            f'proxy or mirror):\n{last_lines(result.stderr)}')
+            f"{self.suite} cannot be read from {', '.join(mirrors)} "
+            f'(network, proxy or mirror):\n{last_lines(result.stderr)}')
 
     def download(self, verb, packages, directory):
         directory.mkdir(parents=True, exist_ok=True)
         result = self.get(*verb, *packages, cwd=directory)
         if result.returncode != 0:
             raise DebianError(
-                f"download of {' '.join(packages)} from {SUITE} failed "
-                f'(network or mirror):\n{last_lines(result.stderr)}')
+                f"download of {' '.join(packages)} from {self.suite} "
+                f'failed (network or mirror):\n{last_lines(result.stderr)}')
 
 
-def fetch_debs(directory, packages):
+def fetch_debs(directory, packages, suite=SUITE):
     """Download packages built for this machine; return their files."""
-    apt = Apt(directory, 'deb')
+    apt = Apt(directory, 'deb', suite)
     apt.update()
-    target = Path(directory).resolve() / 'debs'
+    target = apt.state.parent / 'debs'
     apt.download(['download'], packages, target)
     return [max(target.glob(f'{package}_*.deb'),
                 key=lambda path: path.stat().st_mtime)
@@ -136,7 +139,12 @@ def fetch_source(directory, package):
     if not shutil.which('dpkg-source'):
         raise DebianError('dpkg-source is not installed (package dpkg-dev)')
     apt = Apt(directory, 'deb-src')
-    apt.update()
+    try:
+        apt.update()
+    except DebianError as error:
+        raise DebianError(
+            f'{error}\nOr unpack the source of {package} yourself; -D'
+            f'{package}_source=DIR names it to meson.') from error
     parts = Path(directory).resolve() / f'{package}.parts'
     shutil.rmtree(parts, ignore_errors=True)
     apt.download(['source', '--download-only'], [package], parts)
@@ -152,11 +160,12 @@ def fetch_source(directory, package):
 
 
 def main(argv):
-    if len(argv) < 4 or argv[1] not in ('deb', 'source'):
+    verb, slash, suite = argv[1].partition('/') if len(argv) > 3 else ('',) * 3
+    if verb not in ('deb', 'source') or slash and verb != 'deb':
         sys.exit(__doc__)
     try:
-        if argv[1] == 'deb':
-            print(*fetch_debs(argv[2], argv[3:]), sep='\n')
+        if verb == 'deb':
+            print(*fetch_debs(argv[2], argv[3:], suite or SUITE), sep='\n')
         else:
             print(fetch_source(argv[2], argv[3]))
     except DebianError as error:

@@ -15,6 +15,7 @@ shopt -s inherit_errexit
 md=/dev/md0
 md_sys=/sys/block/md0/md
 loops=()
+loop_blocks=512
 kernel_mark="attach $BASHPID $EPOCHREALTIME"
 # Waiting for input that never comes costs a guest less than running sleep.
 exec {never}<> <(:)
@@ -37,14 +38,15 @@ wait_until() {
     done
 }
 
-# attach DIR FILE...: the files become ${loops[@]}
+# attach DIR FILE...: the files become ${loops[@]}, of blocks of $loop_blocks
 attach() {
     local dir=$1 file
     shift
     mount_host_dir "$dir"
     loops=()
     for file; do
-        loops+=("$(losetup --find --show "$dir/$file")")
+        loops+=("$(losetup --sector-size "$loop_blocks" --find --show \
+            "$dir/$file")")
     done
     echo "$kernel_mark" > /dev/kmsg
 }
@@ -61,19 +63,6 @@ detach() {
     losetup --detach-all
     wait_until no_loops
     wait_until umount "$1"
-}
-
-# Whatever a script that failed left behind.
-clean_up() {
-    if [ -e "$md_sys" ]; then
-        mdadm --stop "$md"
-    fi
-    losetup --detach-all
-    wait_until no_loops
-    while read -r dir; do
-        umount "$dir"
-    done < <(awk -v top="$1/" '$3 == "hostfs" && index($2, top) == 1 \
-        { print $2 }' /proc/mounts)
 }
 
 # md_get NAME: an attribute of the array in $REPLY, empty when it has none

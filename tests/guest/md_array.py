@@ -73,6 +73,8 @@ class MdArray:
 
     # Not a multiple of any chunk, so that the ends are uneven.
     member_bytes = 8 * MIB + 28 * KIB
+    # Of the guest's devices.
+    block_bytes = 512
 
     def __init__(self, shape, top, name):
         self.shape = shape
@@ -96,6 +98,7 @@ class MdArray:
         """The same array in another directory."""
         twin = object.__new__(MdArray)
         twin.shape, twin.files = self.shape, self.files
+        twin.block_bytes = self.block_bytes
         twin.dir = os.path.join(os.path.dirname(self.dir), name)
         shutil.copytree(self.dir, twin.dir)
         return twin
@@ -112,6 +115,7 @@ class MdArray:
         files = [name for i, name in enumerate(self.files)
                  if i not in without]
         return (f'. {HERE}/md-array.sh\n'
+                f'loop_blocks={self.block_bytes}\n'
                 f'attach {shlex.quote(self.dir)} {shlex.join(files)}\n{body}\n')
 
     def in_guest(self, guest, body, without=()):
@@ -195,11 +199,6 @@ def facts(output):
     return found
 
 
-def clean_up(guest, top):
-    """After a failure: the guest lets go of every array below @top."""
-    guest.sh(f'. {HERE}/md-array.sh\nclean_up {shlex.quote(top)}\n')
-
-
 def examine(path):
     """{field: value} of mdadm --examine, run on the host."""
     text = subprocess.run(['/sbin/mdadm', '--examine', path], check=True,
@@ -213,5 +212,31 @@ def examine(path):
 
 
 def data_offset(path):
-    """Where the data of a member starts, in bytes."""
-    return 512 * int(examine(path)['Data Offset'].split()[0])
+    """Where the data of a member starts, in bytes; with its superblock at the
+    end mdadm has no line for it."""
+    return 512 * int(examine(path).get('Data Offset', '0').split()[0])
+
+
+MD_MAGIC = 0xa92b4efc
+BLOCK_SIZE_AT = 224
+
+
+def superblock_at(path):
+    """Where it is, whichever of the three places of version 1."""
+    at_end = (os.path.getsize(path) // 512 - 16) // 8 * 8 * 512
+    with open(path, 'rb') as f:
+        for offset in (0, 4096, at_end):
+            f.seek(offset)
+            if int.from_bytes(f.read(4), 'little') == MD_MAGIC:
+                return offset
+    raise AssertionError(f'{path} has no superblock')
+
+
+def block_sizes(paths):
+    """What the superblocks say of logical blocks; mdadm has no word for it."""
+    found = set()
+    for path in paths:
+        with open(path, 'rb') as f:
+            f.seek(superblock_at(path) + BLOCK_SIZE_AT)
+            found.add(int.from_bytes(f.read(4), 'little'))
+    return found

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One test program: a guest, a scratch directory, a pattern, TAP output.
 
-usage of such a program: test-NAME.py [--all] [WORD...]
-    Only scenarios that have all the words in their names. Rare ones, which CI
-    leaves out, run with --all or if any word is given.
+usage of such a program: test-NAME.py [--newest] [--all] [WORD...]
+    Only scenarios that have all the words in their names, which say what
+    kernel the guest runs: the machine's own, or the newest that Debian has.
+    Rare ones, which CI leaves out, run with --all or if any word is given.
 """
 import contextlib
+import os
 import shutil
 import signal
 import sys
 import tempfile
 
 import md_array
+import newest_kernel
 import tap
 import uml
 from pattern import Pattern
@@ -24,11 +27,15 @@ PATTERN_BYTES = 48 * MIB
 class Session:
     """What a scenario needs: .guest, .pattern, .array(), .scenario()."""
 
-    def __init__(self, top, pattern, words, with_rare):
+    def __init__(self, top, pattern, words, kernel=None):
         self.top = top
         self.pattern = pattern
-        self.words = words
-        self.with_rare = with_rare
+        self.words = [word for word in words if word[:2] != '--']
+        self.with_rare = '--all' in words or bool(self.words)
+        self.kernel = kernel or uml.find_kernel()
+        self.version = uml.version(self.kernel)
+        self.mdadm = (newest_kernel.MDADM if kernel else
+                      os.environ.get('MDADM', '/sbin/mdadm'))
         self.tap = tap.Tap()
         self.guest = None
         self.arrays = 0
@@ -44,11 +51,13 @@ class Session:
             self.guest.kill()
 
     def boot(self):
-        self.guest = uml.Guest(rw_dirs=[self.top])
+        self.guest = uml.Guest(rw_dirs=[self.top], kernel=self.kernel,
+                               path=os.path.dirname(self.mdadm))
         self.guest.__enter__()
 
     def scenario(self, name, body, *args, rare=False):
         """Run body(*args); any exception is a failure of this one only."""
+        name = f'Linux {uml.release(self.kernel)}: {name}'
         if not all(word in name for word in self.words):
             return
         if rare and not self.with_rare:
@@ -57,13 +66,9 @@ class Session:
             body(*args)
 
     def recover(self):
-        """After a failure: the guest is idle again, or a new one is."""
-        try:
-            md_array.clean_up(self.guest, self.top)
-        except uml.GuestError as error:
-            tap.comment(f'rebooting the guest: {error}')
-            self.guest.kill()
-            self.boot()
+        """After a failure: whatever is left in the guest goes with it."""
+        self.guest.kill()
+        self.boot()
 
     @contextlib.contextmanager
     def array(self, shape):
@@ -80,12 +85,12 @@ def main(run):
     """Boot, run(session), report; returns never."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
     try:
-        uml.find_kernel()
+        words = sys.argv[1:]
+        kernel = newest_kernel.get() if '--newest' in words else None
         scratch = uml.scratch_dir(SCRATCH_BYTES)
         with tempfile.TemporaryDirectory(prefix='md-', dir=scratch) as top:
             pattern = Pattern(f'{top}/pattern', PATTERN_BYTES, seed=1)
-            words = [word for word in sys.argv[1:] if word != '--all']
-            session = Session(top, pattern, words, len(sys.argv) > 1)
+            session = Session(top, pattern, words, kernel)
             with session.booted():
                 run(session)
             sys.exit(session.tap.finish())

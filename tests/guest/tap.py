@@ -6,6 +6,10 @@ import time
 import traceback
 
 
+class Skip(Exception):
+    """A scenario that can't be had here; the text says why."""
+
+
 class Tap:
     """with tap.scenario('md raid5 -> opus -> md'): ..."""
 
@@ -20,6 +24,9 @@ class Tap:
         self.count += 1
         try:
             yield
+        except Skip as reason:
+            print(f'ok {self.count} - {name} # SKIP {reason}')
+            sys.stdout.flush()
         except Exception:
             self.failed += 1
             print(f'not ok {self.count} - {name}')

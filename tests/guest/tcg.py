@@ -16,19 +16,16 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 
+import debs
 import opus
 import uml
 from shell import GuestError, Shell, Unavailable
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-DEBIAN = os.path.join(HERE, '..', '..', 'contrib', 'qemu', 'debian.py')
 # The smallest of Debian's kernels; a name that stands for the newest one.
 KERNEL_PACKAGE = 'linux-image-cloud-amd64'
 MODULES = ('virtio_blk',)
-FETCH_TIMEOUT = 300
 MAX_LINE = 3000     # a script's; the guest takes 4096 bytes at once
 MIB = 1 << 20
 # QEMU 7.2 emulates cmpxchg16b wrongly, which Linux uses to allocate memory.
@@ -58,32 +55,16 @@ poweroff -f
 '''
 
 
-def fetch(directory, package):
-    """Download a .deb of Debian's; its path."""
-    try:
-        done = subprocess.run([sys.executable, '-B', DEBIAN, 'deb', directory,
-                               package], capture_output=True, text=True,
-                              timeout=FETCH_TIMEOUT, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f'{package}: the download takes too long') from error
-    if done.returncode:
-        raise Unavailable(done.stderr.strip().replace('\n', ' '))
-    return done.stdout.strip()
-
-
 def unpacked_kernel():
     """Directory of an unpacked kernel package, kept in the build's."""
     directory = os.path.join(opus.BUILD, 'qemu', 'guest-kernel')
     tree = os.path.join(directory, 'tree')
     if not os.path.isdir(tree):
         os.makedirs(directory, exist_ok=True)
-        depends = subprocess.run(
-            ['dpkg-deb', '-f', fetch(directory, KERNEL_PACKAGE), 'Depends'],
-            capture_output=True, text=True, check=True).stdout
-        package = fetch(directory, depends.split()[0])
+        image, = debs.fetch(directory, KERNEL_PACKAGE)
+        package, = debs.fetch(directory, debs.depends(image)[0])
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
-            subprocess.run(['dpkg-deb', '-x', package, f'{scratch}/tree'],
-                           check=True)
+            debs.unpack(package, f'{scratch}/tree')
             os.rename(f'{scratch}/tree', tree)
         os.unlink(package)
     return tree

@@ -90,6 +90,27 @@ def says_why_it_cannot(top):
     assert 'ptrace: not permitted' in done.stdout, done
 
 
+def says_why_no_newer_one(top):
+    """And the next who asks is told at once, by what the first one left."""
+    def ask(*words):
+        done = subprocess.run(
+            [sys.executable, '-B', os.path.join(uml.HERE, 'newest_kernel.py'),
+             *words], capture_output=True, text=True, check=False,
+            env={**os.environ, 'OPUS_RAID_BUILD': top, 'PATH': top})
+        assert done.returncode == 1, done
+        return done.stderr.strip()
+
+    why = 'error: apt-get is not installed: this is not a Debian system.'
+    reason = 'no newer kernel: ' + '; '.join(
+        f'{suite}: {why}' for suite in ('sid', 'trixie-backports', 'trixie'))
+    said = ask()
+    assert said == reason, said
+    with open(f'{top}/newest-kernel/unavailable', 'w', encoding='utf-8') as f:
+        f.write('as before')
+    assert ask() == 'as before'
+    assert ask('--refresh') == reason
+
+
 def ends_a_guest_that_hangs(top):
     done = launch('--timeout', '1', '--disk', f'{top}/disk', 'sleep', '1000')
     assert done.returncode == 124, done
@@ -121,6 +142,7 @@ SCENARIOS = {
     'loses nothing of a long output': long_output,
     'gives disks and directories': disks_and_directories,
     'says why it cannot': says_why_it_cannot,
+    'says why there is no newer kernel': says_why_no_newer_one,
     'ends a guest that hangs': ends_a_guest_that_hangs,
     'tells that a guest died': tells_that_a_guest_died,
     'takes its guest along when terminated':

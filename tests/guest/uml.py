@@ -11,6 +11,7 @@ ends when this process closes it, or dies.
 import glob
 import mmap
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -34,9 +35,11 @@ MD_MODULES = ('loop', 'raid0', 'raid1', 'raid10', 'raid456')
 VIRTIO_BLOCK = 2
 
 
-def find_kernel():
-    """(path of linux.uml, directory of its modules)"""
-    kernel = os.environ.get('LINUX_UML') or shutil.which('linux.uml')
+def find_kernel(kernel=None, modules=None):
+    """(path of linux.uml, directory of its modules); by default the
+    machine's own, or what the environment names."""
+    kernel = (kernel or os.environ.get('LINUX_UML')
+              or shutil.which('linux.uml'))
     if not kernel:
         raise Unavailable('no linux.uml (Debian package user-mode-linux)')
     try:
@@ -44,13 +47,23 @@ def find_kernel():
                                  text=True, timeout=30, check=False).stdout
     except OSError as error:
         raise Unavailable(f'{kernel}: {error.strerror}') from error
-    root = os.environ.get('UML_MODULES', '/usr/lib/uml/modules')
+    root = modules or os.environ.get('UML_MODULES', '/usr/lib/uml/modules')
     module_dir = os.path.join(root, release.strip())
     if not os.path.isfile(os.path.join(module_dir, 'modules.dep')):
         found = glob.glob(os.path.join(root, '*', 'modules.dep'))
         raise Unavailable(f'no modules of kernel {release.strip()}: '
                           f'{found or root}')
     return kernel, module_dir
+
+
+def release(kernel):
+    """Of what find_kernel() returned, as text."""
+    return os.path.basename(kernel[1])
+
+
+def version(kernel):
+    """Likewise, (major, minor)."""
+    return tuple(int(n) for n in re.findall(r'\d+', release(kernel))[:2])
 
 
 def allows_exec(directory):
@@ -82,12 +95,15 @@ class Guest(Shell):
 
     @disks are files, seen as /dev/ubda, ...; @vub_disks are the sockets of
     vhost-user-blk exports, seen as /dev/vda, ... with the module virtio_blk.
+    @kernel is what find_kernel() returns; programs are looked for in @path
+    first.
     """
 
     def __init__(self, rw_dirs=(), disks=(), vub_disks=(), modules=MD_MODULES,
-                 mem_mib=384, boot_timeout=90):
+                 mem_mib=384, boot_timeout=90, kernel=None, path=None):
         super().__init__()
-        self.kernel, self.module_dir = find_kernel()
+        self.kernel, self.module_dir = kernel or find_kernel()
+        self.path = path
         self.rw_dirs = [os.path.realpath(d) for d in rw_dirs]
         self.disks = disks
         self.vub_disks = vub_disks
@@ -133,6 +149,8 @@ class Guest(Shell):
             f.write(f'rw_dirs=({shlex.join(self.rw_dirs)})\n'
                     f'module_dir={shlex.quote(self.module_dir)}\n'
                     f'modules=({shlex.join(self.modules)})\n')
+            if self.path:
+                f.write(f'PATH={shlex.quote(self.path)}:$PATH\n')
         command_in, command_out = os.pipe()
         output_in, output_out = os.pipe()
         with open(self.console_path(), 'wb') as console:
