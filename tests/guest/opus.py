@@ -231,6 +231,14 @@ def create(array, **options):
                             **options})
 
 
+def set_policy(array, policy):
+    args = ['--blockdev', json.dumps(node(array, **{'node-name': 'r0'}))]
+    with StorageDaemon(args) as daemon:
+        daemon.cmd('opus-raid-set-consistency-policy',
+                   **{'node-name': 'r0', 'policy': policy})
+    assert info(array)['consistency-policy'] == policy
+
+
 @contextlib.contextmanager
 def served(array, socket, without=()):
     """The array as an NBD export at a socket; yields the daemon."""

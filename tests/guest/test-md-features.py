@@ -174,14 +174,6 @@ def ppl_from_opus(run):
         served(run, array, reference)
 
 
-def set_policy(array, policy):
-    args = ['--blockdev', json.dumps(opus.node(array, **{'node-name': 'r0'}))]
-    with opus.StorageDaemon(args) as daemon:
-        daemon.cmd('opus-raid-set-consistency-policy',
-                   **{'node-name': 'r0', 'policy': policy})
-    assert opus.info(array)['consistency-policy'] == policy
-
-
 def policies_from_opus(run):
     """md's own array is given another policy, and back to md, and so on."""
     words = {'bitmap': 'Intent Bitmap : Internal',
@@ -190,7 +182,7 @@ def policies_from_opus(run):
     with run.array(RAID5) as array:
         reference = create(run, array, mdadm_create(RAID5, 4, bitmap=None))
         for policy in ('bitmap', 'ppl', 'bitmap', 'journal', 'ppl', 'resync'):
-            set_policy(array, policy)
+            opus.set_policy(array, policy)
             if policy == 'journal':
                 array.in_guest(run.guest, 'mdadm --assemble --run '
                                '"$md" "${loops[@]}" 2>&1 || true\n'
