@@ -19,7 +19,6 @@ CONTRIB = os.path.join(opus.HERE, '../../contrib')
 
 RAID1 = Shape('raid1', 2)
 RAID5 = Shape('raid5', 4, 'left-symmetric')
-RAID6 = Shape('raid6', 5, 'left-symmetric')
 RAID10 = Shape('raid10', 4, 'n2')
 
 # Recovery and reshape in a guest are to be found half done.
@@ -289,13 +288,6 @@ def bad_blocks_from_opus(run):
         served(run, array, reference)
 
 
-def with_unknown_layout(run):
-    with run.array(RAID6) as array:
-        create(run, array, mdadm_create(RAID6, 5,
-                                        layout='left-symmetric-6'))
-        refused(run, array, 'GEOMETRY')
-
-
 def in_reshape(run):
     with run.array(RAID5) as array:
         create(run, array, mdadm_create(RAID5, 3))
@@ -542,7 +534,6 @@ SCENARIOS = {
     'a journal device is refused': with_journal,
     'recorded bad blocks are not read': with_bad_blocks,
     'bad blocks from opus-raid are not read': bad_blocks_from_opus,
-    'a layout of half a migration is refused': with_unknown_layout,
     'a reshape under way is refused': in_reshape,
     'a replacement under way is started over': in_replacement,
     'a reshaped array is served': after_reshape,
