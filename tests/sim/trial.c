@@ -161,8 +161,9 @@ static bool content_is_settled(const Trial *t, bool pending)
         t->subject.policy == OPUS_RAID_CONSISTENCY_POLICY_JOURNAL) {
         return false;
     }
+    /* P and Q may agree on what was there before, if data can't be read. */
     return !pending || level == OPUS_RAID_LEVEL_RAID5 ||
-           level == OPUS_RAID_LEVEL_RAID6;
+           (level == OPUS_RAID_LEVEL_RAID6 && !t->spec->faults);
 }
 
 /* Open the array; false when that is over, for now or for good. */
