@@ -398,15 +398,56 @@ static void cut_recovery(Trial *t)
     t->counts->recovery_cuts++;
 }
 
+/* Close the array, and judge what is left if nothing cut that short. */
+static void end_life(Trial *t)
+{
+    uint64_t out;
+    uint64_t gone;
+    bool pending;
+    bool failed;
+
+    look_at_members(t);
+    pending = trial_is_pending(t);
+    failed = has_failed(t);
+    if (!bus_is_cut() && !guest_saw_errors()) {
+        trial_check_content(t, false);
+    }
+    out = subject_disks(STATE(STALE) | STATE(FAULTY));
+    if (!bus_is_cut() && !subject_bad_bytes()) {
+        t->bad = 0;
+    }
+    /* Those that are replaced may have gone while it waited for jobs. */
+    subject_wait();
+    gone = t->leaving & ~(bus_is_cut() ? 0 : subject_disks(STATE(IN_SYNC)));
+    subject_close();
+    t->trusted &= ~bus_failed_disks() & ~gone;
+    if (bus_is_cut() || guest_saw_errors() || failed) {
+        bus_cut();
+        return;
+    }
+    /* What is out stays there for a while, and is then taken away. */
+    if (choice(2)) {
+        t->offered &= ~out;
+        t->removed |= out;
+    }
+    /* All is durable once it is closed. */
+    oracle_flush_end(t->oracle, oracle_flush_begin(t->oracle));
+    bus_cut();
+    t->crashed = pending;
+    if (!t->crashed && !t->bad) {
+        t->counts->opens += judge_redundancy(&t->subject, t->oracle,
+                                             t->trusted);
+        if (t->spec->acts && choice_once_in(4)) {
+            acts_plant_bad(t);
+        }
+    }
+}
+
 /* One life. Returns with the power off. */
 static void one_life(Trial *t)
 {
     bool ends_well = choice_once_in(3);
     bool read_only = t->spec->acts && choice_once_in(4);
-    uint64_t out;
-    uint64_t gone;
-    bool pending;
-    bool failed;
 
     if (choice_once_in(4)) {
         cut_recovery(t);
@@ -443,41 +484,7 @@ static void one_life(Trial *t)
     if (!bus_is_cut()) {
         live(t);
     }
-    look_at_members(t);
-    pending = trial_is_pending(t);
-    failed = has_failed(t);
-    if (!bus_is_cut() && !guest_saw_errors()) {
-        trial_check_content(t, false);
-    }
-    out = subject_disks(STATE(STALE) | STATE(FAULTY));
-    if (!bus_is_cut() && !subject_bad_bytes()) {
-        t->bad = 0;
-    }
-    /* Those that are replaced may have gone while it waited for jobs. */
-    subject_wait();
-    gone = t->leaving & ~(bus_is_cut() ? 0 : subject_disks(STATE(IN_SYNC)));
-    subject_close();
-    t->trusted &= ~bus_failed_disks() & ~gone;
-    if (bus_is_cut() || guest_saw_errors() || failed) {
-        bus_cut();
-        return;
-    }
-    /* What is out stays there for a while, and is then taken away. */
-    if (choice(2)) {
-        t->offered &= ~out;
-        t->removed |= out;
-    }
-    /* All is durable once it is closed. */
-    oracle_flush_end(t->oracle, oracle_flush_begin(t->oracle));
-    bus_cut();
-    t->crashed = pending;
-    if (!t->crashed && !t->bad) {
-        t->counts->opens += judge_redundancy(&t->subject, t->oracle,
-                                             t->trusted);
-        if (t->spec->acts && choice_once_in(4)) {
-            acts_plant_bad(t);
-        }
-    }
+    end_life(t);
 }
 
 void trial_run(const TrialSpec *spec, TrialCounts *counts)
