@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import disk_load
 import tap
 import tcg
 import uml
@@ -27,21 +28,6 @@ PART_BYTES = 24 << 20
 SCRATCH_BYTES = 1024 << 20
 WRITES_BETWEEN = 200
 TIMEOUT_S = 60
-
-START_LOAD = '''
-for cpu in 0 1; do
-    (
-        status=0
-        disk-load /dev/vda $((cpu * {part})) {part} $cpu {threads} || status=$?
-        echo "status $status"
-    ) > load.$cpu 2>&1 &
-done
-'''
-END_LOAD = '''
-kill -TERM $(pidof disk-load)
-while [ "$(cat load.0 load.1 | grep -c status)" != 2 ]; do sleep 0.1; done
-cat load.0 load.1
-'''
 
 
 class Monitor:
@@ -112,7 +98,7 @@ def there_and_back(top):
                         iothread_vq_mapping=mapping)]
     with vub.Daemon(args, f'{top}/trace') as daemon:
         with new_guest(disk) as first:
-            first.sh(START_LOAD.format(part=PART_BYTES, threads=THREADS))
+            first.sh(disk_load.START_LOAD.format(part=PART_BYTES, threads=THREADS))
             wait_for_writes(first)
             with new_guest(disk, f'{top}/dies') as target:
                 Monitor(target.monitor_path).cmd('query-status')
@@ -133,7 +119,7 @@ def there_and_back(top):
 
 
 def finish(guest, path):
-    said = guest.sh(END_LOAD, timeout=TIMEOUT_S)
+    said = guest.sh(disk_load.END_LOAD, timeout=TIMEOUT_S)
     tap.comment(said)
     assert said.count('status 0') == 2, said
     total = CPUS * PART_BYTES >> 20

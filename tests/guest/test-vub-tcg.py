@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import disk_load
 import opus
 import tap
 import tcg
@@ -32,21 +33,6 @@ MEMBER_BYTES = 32 * MIB
 SCRATCH_BYTES = 1024 * MIB
 # Long enough for requests to be in flight whenever the daemon is killed.
 DELAY_NS = 3_000_000
-
-START_LOAD = '''
-for cpu in 0 1; do
-    (
-        status=0
-        disk-load /dev/vda $((cpu * {part})) {part} $cpu {threads} || status=$?
-        echo "status $status"
-    ) > load.$cpu 2>&1 &
-done
-'''
-END_LOAD = '''
-kill -TERM $(pidof disk-load)
-while [ "$(cat load.0 load.1 | grep -c status)" != 2 ]; do sleep 0.1; done
-cat load.0 load.1
-'''
 
 
 def slow(node):
@@ -116,13 +102,13 @@ def killed_under_load(top, node, packed):
         with tcg.Guest([rig.socket], options, [LOAD], CPUS) as guest:
             assert guest.sh('ls /sys/block/vda/mq').split() == ['0', '1']
             before = guest.sh('dmesg')
-            guest.sh(START_LOAD.format(part=PART_BYTES, threads=THREADS))
+            guest.sh(disk_load.START_LOAD.format(part=PART_BYTES, threads=THREADS))
             for _ in range(KILLS):
                 wait_for_writes(guest, WRITES_BETWEEN)
                 rig.kill()
                 rig.start()
             wait_for_writes(guest, WRITES_BETWEEN)
-            said = guest.sh(END_LOAD, timeout=60)
+            said = guest.sh(disk_load.END_LOAD, timeout=60)
             tap.comment(said)
             assert said.count('status 0') == 2, said
             news = disk_news(guest.sh('dmesg')[len(before):])
