@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sum up meson's test logs in one line.
+"""Sum up meson's test logs in one line, behind what the failed tests said.
 
 A sanitizer's report (BUILD/report.*) counts as a failure, and so does a log
 that is missing or empty. The status is 1 if anything failed.
@@ -16,6 +16,24 @@ from pathlib import Path
 
 KINDS = {'OK': 'passed', 'EXPECTEDFAIL': 'passed', 'SKIP': 'skipped'}
 
+# What a failed test said is shown up to here: ends of logs are what is kept.
+MOST_LINES = 40
+
+
+def words_of_failure(test):
+    """The failed points of a test that speaks TAP, each with what it says
+    of itself; else the end of all that was said."""
+    said = (test.get('stdout', '') + test.get('stderr', '')).splitlines()
+    if not any(line.startswith('not ok') for line in said):
+        return said[-MOST_LINES:]
+    shown, failing = [], False
+    for line in said:
+        if re.match(r'(not )?ok\b', line):
+            failing = line.startswith('not ok')
+        if failing:
+            shown.append(line)
+    return shown[:MOST_LINES]
+
 
 def test_results(build):
     """Yield (kind, what failed) for each test of a build."""
@@ -25,7 +43,11 @@ def test_results(build):
         yield 'failed', 'no test ran'
     for line in lines:
         test = json.loads(line)
-        yield KINDS.get(test['result'], 'failed'), test['name']
+        kind = KINDS.get(test['result'], 'failed')
+        what = [f"{test['name']}: {test['result']}"]
+        if kind == 'failed':
+            what += words_of_failure(test)
+        yield kind, '\n  '.join(what)
 
 
 def sanitizer_reports(build):
