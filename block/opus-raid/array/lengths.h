@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Length: members that became shorter while they were in use
+ */
+#ifndef BLOCK_OPUS_RAID_ARRAY_LENGTHS_H
+#define BLOCK_OPUS_RAID_ARRAY_LENGTHS_H
+
+#include "block/opus-raid/array/opus-raid.h"
+
+/* Where a member is failed for it. */
+#define OPUS_SHORTER    "it has become shorter"
+
+/**
+ * opus_member_is_short: has it less than when it was opened?
+ *
+ * Asks the operating system, so this is not for the data path.
+ */
+bool coroutine_fn GRAPH_RDLOCK opus_member_is_short(const OpusMember *m);
+
+/**
+ * opus_array_check_lengths: fail members that became shorter
+ *
+ * Those that the array can do without. Returns 0, or -EIO when the array has
+ * failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_check_lengths(OpusRaid *s);
+
+#endif /* BLOCK_OPUS_RAID_ARRAY_LENGTHS_H */

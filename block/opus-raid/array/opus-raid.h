@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * opus-raid: what the driver's files share
+ *
+ * The driver is a shell around util/raid: that decides, this does the I/O.
+ * Rooms, each with files that may include only what lies below them:
+ *
+ *     control              what QEMU and users call
+ *     setup                from members to a running array, and changes of it
+ *     jobs, io             block jobs; one guest request
+ *     members, redundancy  who belongs; data, parity and copies
+ *     consistency          what is durable before a write begins
+ *     array                states, members that fail, superblocks
+ *     member               I/O to one child
+ *     base                 what knows no array
+ *
+ * Threads: requests may come from any AioContext at the same time, and each
+ * stays in the one it came from.
+ */
+#ifndef BLOCK_OPUS_RAID_ARRAY_OPUS_RAID_H
+#define BLOCK_OPUS_RAID_ARRAY_OPUS_RAID_H
+
+#include "block/block_int.h"
+#include <linux/raid/md_p.h>
+#include "qapi/qapi-types-block-core.h"
+#include "qapi/qapi-types-opus-raid-types.h"
+#include "qemu/coroutine.h"
+#include "util/raid/array-life.h"
+#include "util/raid/assemble.h"
+#include "util/raid/plan.h"
+#include "block/opus-raid/base/sabotage.h"
+#include "block/opus-raid/base/stats.h"
+#include "block/opus-raid/base/stripe-lock.h"
+#include "block/opus-raid/member/timeout.h"
+
+/*
+ * QEMU is built with automatic variables zeroed. Large ones on the data path
+ * opt out of it; they are written before they are read.
+ */
+#define OPUS_UNINITIALIZED __attribute__((uninitialized))
+
+/*
+ * Failed reads that a member may have had before it is failed; those of hours
+ * ago count for less, as md has it.
+ */
+#define OPUS_READ_ERROR_LIMIT   20
+
+/* A rebuild gives up on no more than this where it can't go on. */
+#define OPUS_CRUMB_BYTES        4096
+
+typedef struct OpusMember {
+    /* Constant while the graph is locked for reading */
+    BdrvChild *child;
+    int slot;                   /* -1: fills none */
+    uint32_t nr_bad;            /* atomic: entries of its bad-block log */
+    uint64_t data_off;          /* bytes: where the data area starts */
+    uint64_t super_off;         /* bytes */
+    bool home_only;             /* child I/O must run in the child's context */
+    bool timed;                 /* requests are given up some time */
+    bool detour;                /* either of them */
+    struct OpusRaid *array;
+    uint32_t corrected_before;  /* reads corrected before it was opened */
+    struct OpusBadLog *bad;     /* NULL: it has no bad-block log */
+    struct OpusClaim *claim;    /* main loop only; NULL: not claimed */
+    char *label;                /* see opus_node_label(); from open to close */
+
+    /* Written under OpusRaid.meta_lock and state_lock, read under either */
+    MdSuper super;
+    RaidMemberState state;
+
+    /* Under OpusRaid.state_lock: see read-error.c */
+    uint64_t recent_errors;
+    uint64_t errors_counted;    /* of read_errors */
+    int64_t last_error_ms;
+
+    /* Atomic */
+    uint64_t read_errors;
+    uint64_t write_errors;
+    uint64_t corrected_reads;
+    uint64_t timeouts;
+
+    /*
+     * It left a request without an answer, and is about to be failed. Set
+     * under OpusRaid.state_lock; atomic.
+     */
+    bool condemned;
+    /*
+     * It failed while the array was at rest: superblocks say so, before
+     * anything else is written, when it is not any more. Main loop.
+     */
+    bool unrecorded;
+} OpusMember;
+
+typedef struct OpusBitmap OpusBitmap;
+typedef struct OpusJournal OpusJournal;
+typedef struct OpusPpl OpusPpl;
+
+typedef struct OpusRaid {
+    /* Constant after open */
+    BlockDriverState *bs;
+    RaidGeometry geom;
+    OpusMember *members;        /* in the order the user gave */
+    unsigned nr_members;
+    OpusMember *slots[RAID_MAX_MEMBERS];    /* NULL: slot has no member */
+    RaidPolicy policy;
+    uint8_t *want_uuid;         /* 16 bytes to insist on, or NULL */
+    char *want_name;
+    uint32_t read_error_limit;
+    uint64_t rebuild_speed;     /* of jobs, bytes per second; 0: no limit */
+    /* Atomic. That of jobs while the guest is busy, bytes per second. */
+    uint64_t rebuild_speed_min;
+    uint32_t block_bytes;       /* logical block; 0: superblocks don't say */
+    bool forced;                /* started dirty and degraded */
+
+    /*
+     * The view that requests work by. Atomic; slots are only ever added to
+     * @missing_slots, and only after the superblocks of the other members
+     * say so durably (I5). All ones when the array has failed. Children stay
+     * as they are while a request holds the graph lock, so this one word is
+     * all that can change under it.
+     */
+    RaidMask missing_slots;
+    /* Atomic: not read from as long as another copy is there. */
+    RaidMask write_mostly_slots;
+    /*
+     * Atomic: below it redundancy is right but for writes in flight. Counts
+     * along the members of a parity array, along a mirrored array itself.
+     * Moves up only while the units it passes are locked (I10); UINT64_MAX
+     * when all is right.
+     */
+    uint64_t resync_done;
+
+    /*
+     * The slot that is being rebuilt, or was last; -1: none. Changes only
+     * while no request is in flight.
+     */
+    int rebuild_slot;
+    /*
+     * Atomic: below it, in member bytes, that slot holds what it should. Moves
+     * up only while the stripes it passes are locked (I10), so whoever holds a
+     * stripe's lock knows on which side the stripe is. 0 when the member
+     * failed; UINT64_MAX once it is in sync.
+     */
+    uint64_t rebuild_done;
+    bool rebuild_by_bitmap;     /* only what the bitmap names; as the slot */
+    uint64_t rebuild_checkpoint;    /* member bytes; under meta_lock */
+    /*
+     * Atomic: the member that is to take over rebuild_slot from the one that
+     * holds it, or NULL. What is said above of the slot's member is then said
+     * of this one: below rebuild_done it holds what the other does, and gets
+     * all writes. Nobody reads it. Set while no request is in flight.
+     */
+    OpusMember *replacement;
+    bool replacement_failed;        /* atomic: it is to be dropped */
+
+    /* Main loop only */
+    QEMUBH *watch_bh;               /* looks whether there is a job to start */
+    QEMUTimer *watch_retry;         /* looks again, a little later */
+    struct BlockJob *rebuild_job;   /* or NULL */
+    bool rebuild_starting;          /* atomic; or something else: start none */
+    struct BlockJob *resync_job;    /* or NULL */
+    struct BlockJob *check_job;     /* or NULL */
+    bool keeps_claims;              /* has written since it became active */
+
+    bool growing;                   /* atomic: its geometry is ahead of it */
+
+    OpusRaidLastCheck *last_check;  /* main loop only; NULL: none has ended */
+    /* Atomic: of the check that began last. */
+    uint64_t mismatch_sectors;
+    uint64_t unrepaired_sectors;
+
+    /* Change only while no request is in flight. NULL: it keeps none. */
+    OpusBitmap *bitmap;
+    OpusPpl *ppl;
+    OpusJournal *journal;
+
+    /*
+     * meta_lock is held across superblock writes; state_lock is for those who
+     * only want to look, and never held while waiting.
+     */
+    CoMutex meta_lock;
+    QemuMutex state_lock;
+
+    /* Written under meta_lock and state_lock, read under either */
+    RaidArrayState state;       /* changes by array*.c only */
+    uint64_t events;
+    uint64_t resync_offset;     /* to write when clean; MD_RESYNC_DONE: ok */
+    uint64_t size_sectors;      /* used on each member, as superblocks say */
+
+    /* Atomic; changed by life.c only. */
+    RaidLife life;
+    RaidLogState log;
+
+    /* Who may write: see array.c */
+    bool wrote;                 /* atomic: a write since the last idle check */
+    uint64_t active_writes;     /* atomic */
+    int64_t refusal_quiet_until_ms;     /* atomic; nobody is told before */
+    QEMUTimer *idle_timer;      /* in the main loop's AioContext */
+    bool idle;                  /* main loop only: no write for a while */
+
+    OpusStripeLocks stripe_locks;
+    OpusTimeouts timeouts;
+    OpusStats stats;
+} OpusRaid;
+
+static inline RaidMask opus_missing_slots(OpusRaid *s)
+{
+    return qatomic_load_acquire(&s->missing_slots);
+}
+
+/*
+ * The same for the holder of the lock of the stripe or chunk that lies at
+ * @member_off: a slot that is being rebuilt counts where that is done (I9).
+ */
+static inline RaidMask opus_missing_at(OpusRaid *s, uint64_t member_off)
+{
+    RaidMask missing_slots = opus_missing_slots(s);
+
+    if (unlikely(missing_slots) && missing_slots != ~(RaidMask)0 &&
+        !OPUS_SABOTAGED(WRITES_PASS_REBUILD) &&
+        (member_off < qatomic_load_acquire(&s->rebuild_done) ||
+         (OPUS_SABOTAGED(REBUILT_TOO_EARLY) && s->rebuild_slot >= 0))) {
+        missing_slots &= ~RAID_BIT(s->rebuild_slot);
+    }
+    return missing_slots;
+}
+
+/* Slots whose members are written to in some place at least. */
+static inline RaidMask opus_written_slots(OpusRaid *s)
+{
+    return raid_mask_first(s->geom.nr_slots) & ~opus_missing_at(s, 0);
+}
+
+/* For the same: the member that must be written beside that of its slot. */
+static inline OpusMember *opus_replacement_at(OpusRaid *s,
+                                              uint64_t member_off)
+{
+    OpusMember *m = qatomic_read(&s->replacement);
+
+    if (unlikely(m) && member_off < qatomic_load_acquire(&s->rebuild_done)) {
+        return m;
+    }
+    return NULL;
+}
+
+/* One that was going to replace another, and is not any more. */
+static inline bool opus_member_was_replacement(const OpusMember *m)
+{
+    return m->state == RAID_MEMBER_REBUILDING && m->slot < 0 &&
+           (m->super.feature_map & MD_FEATURE_REPLACEMENT);
+}
+
+/* The member that is rebuilt, or was last; rebuild_slot is not -1. */
+static inline OpusMember *opus_rebuild_target(const OpusRaid *s)
+{
+    return qatomic_read(&s->replacement) ?: s->slots[s->rebuild_slot];
+}
+
+static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)
+{
+    return !(opus_missing_slots(s) & RAID_BIT(slot));
+}
+
+/* Users see whole blocks; where there are no chunks, something may remain. */
+static inline uint64_t opus_length(const OpusRaid *s)
+{
+    return s->block_bytes ? QEMU_ALIGN_DOWN(s->geom.array_bytes,
+                                            s->block_bytes)
+                          : s->geom.array_bytes;
+}
+
+/* May this process write to the members? */
+static inline bool opus_is_writable(BlockDriverState *bs)
+{
+    return (bs->open_flags & BDRV_O_RDWR) &&
+           !(bs->open_flags & BDRV_O_INACTIVE);
+}
+
+/*
+ * May what redundancy says be given out as data (P4)? For the holder of the
+ * lock of the stripe or chunk at @sync_off, see resync_done.
+ */
+static inline bool opus_redundancy_trusted(OpusRaid *s, uint64_t sync_off)
+{
+    return sync_off < qatomic_load_acquire(&s->resync_done) || s->forced;
+}
+
+/* Is there redundancy that a resync can make right? Under either lock. */
+static inline bool opus_can_resync(const OpusRaid *s)
+{
+    return raid_can_resync(&s->geom, s->state,
+                           s->resync_offset == MD_RESYNC_DONE);
+}
+
+#endif /* BLOCK_OPUS_RAID_ARRAY_OPUS_RAID_H */

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Metadata: superblocks on the members
+ *
+ * Owns: where superblocks lie and how they get there.
+ * Must not know: why the state changed; array.c decides that.
+ * Threads: callers hold meta_lock, or own the members alone.
+ * Invariants: I6 (an update is durable when the call returns), I13.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-io.h"
+#include "qemu/lockable.h"
+#include "qemu/memalign.h"
+#include <linux/raid/md_p.h>
+#include "block/opus-raid/member/call.h"
+#include "block/opus-raid/member/member.h"
+#include "block/opus-raid/array/superblocks.h"
+#include "block/opus-raid/base/parallel.h"
+#include "block/opus-raid/trace.h"
+
+/* Where a superblock of a version is looked for; the order matters little. */
+static const unsigned minor_versions[] = { 2, 1, 0 };
+
+MdSuperError coroutine_fn GRAPH_RDLOCK
+opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error)
+{
+    int64_t device_bytes = bdrv_co_getlength(child->bs);
+    MdSuperError best = MD_SUPER_NONE;
+    unsigned best_at = 0;
+    void *buf;
+
+    if (device_bytes < 0) {
+        *io_error = device_bytes;
+        return MD_SUPER_NONE;
+    }
+
+    *io_error = 0;
+    buf = qemu_blockalign(child->bs, MD_SUPER_MAX_BYTES);
+    for (unsigned i = 0; i < ARRAY_SIZE(minor_versions); i++) {
+        uint64_t off = md_super_offset(minor_versions[i], device_bytes);
+        MdSuperError err;
+        size_t bytes;
+
+        if (off >= device_bytes) {
+            continue;
+        }
+        bytes = MIN(MD_SUPER_MAX_BYTES, device_bytes - off);
+        *io_error = opus_child_pread(child, off, bytes, buf);
+        if (*io_error < 0) {
+            break;
+        }
+        *io_error = 0;
+        err = md_super_decode(buf, bytes, minor_versions[i], device_bytes,
+                              super);
+        if (err == MD_SUPER_OK) {
+            best = MD_SUPER_OK;
+            break;
+        }
+        if (err > best) {
+            best = err;
+            best_at = super->error_at;
+        }
+    }
+    if (best != MD_SUPER_OK) {
+        super->error_at = best_at;
+    }
+    qemu_vfree(buf);
+    return best;
+}
+
+/* Seconds in the low 40 bits, microseconds above. */
+static uint64_t md_time_now(void)
+{
+    int64_t us = g_get_real_time();
+
+    return ((us / G_USEC_PER_SEC) & MD_SUPERBLOCK_1_TIME_SEC_MASK) |
+           ((uint64_t)(us % G_USEC_PER_SEC) << 40);
+}
+
+/* Make @m's superblock say what @s says. Called with meta_lock held. */
+static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
+{
+    MdSuper *super = &m->super;
+
+    super->utime = now;
+    super->events = s->events;
+    super->size_sectors = s->size_sectors;
+    super->block_bytes = s->block_bytes;
+    super->resync_offset = raid_life_says_dirty(s->life) ? 0
+                                                         : s->resync_offset;
+    super->cnt_corrected_read = m->corrected_before +
+                                qatomic_read(&m->corrected_reads);
+
+    super->feature_map &= ~MD_FEATURE_REPLACEMENT;
+    if (m == s->replacement) {
+        super->feature_map |= MD_FEATURE_REPLACEMENT;
+    }
+    if (m->state == RAID_MEMBER_REBUILDING) {
+        /* Only this far does it claim to hold its slot (I8). */
+        super->feature_map |= MD_FEATURE_RECOVERY_OFFSET;
+        super->feature_map &= ~MD_FEATURE_RECOVERY_BITMAP;
+        super->recovery_offset = s->rebuild_checkpoint / RAID_SECTOR_BYTES;
+        if (s->rebuild_by_bitmap) {
+            super->feature_map |= MD_FEATURE_RECOVERY_BITMAP;
+            super->recovery_offset = 0;
+        }
+    } else if (super->feature_map & MD_FEATURE_RECOVERY_OFFSET) {
+        super->feature_map &= ~(MD_FEATURE_RECOVERY_OFFSET |
+                                MD_FEATURE_RECOVERY_BITMAP);
+        super->recovery_offset = 0;
+    }
+
+    if (m->bad) {
+        /* As md has it: only while the log has entries. */
+        super->feature_map &= ~MD_FEATURE_BAD_BLOCKS;
+        if (qatomic_read(&m->nr_bad)) {
+            super->feature_map |= MD_FEATURE_BAD_BLOCKS;
+        }
+    }
+
+    /*
+     * Device numbers that no usable member has are faulty; that is how md
+     * records that a member is gone (I5). A spare that was not given this
+     * time stays one: it has no data to miss.
+     */
+    for (unsigned i = 0; i < super->max_dev; i++) {
+        if (super->roles[i] != MD_ROLE_SPARE) {
+            super->roles[i] = MD_ROLE_FAULTY;
+        }
+    }
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        const OpusMember *other = &s->members[i];
+        uint32_t dev = other->super.dev_number;
+        bool holds = other->state == RAID_MEMBER_IN_SYNC ||
+                     (other->state == RAID_MEMBER_REBUILDING &&
+                      other->slot >= 0);
+
+        /* The table grows with the numbers, as it does when md writes it. */
+        if ((holds || other->state == RAID_MEMBER_SPARE) &&
+            md_super_add_devices(super, dev + 1)) {
+            super->roles[dev] = holds ? other->slot : MD_ROLE_SPARE;
+        }
+    }
+}
+
+static int coroutine_fn GRAPH_RDLOCK write_super(OpusMember *m)
+{
+    void *buf = qemu_blockalign(m->child->bs, MD_SUPER_MAX_BYTES);
+    size_t bytes = md_super_encode(&m->super, buf);
+    int ret;
+
+    /* The block layer fills up to the child's own block, if that is larger. */
+    bytes = QEMU_ALIGN_UP(bytes, RAID_SECTOR_BYTES);
+    ret = opus_member_pwrite(m, m->super_off, buf, bytes,
+                             OPUS_SABOTAGED(SUPER_NOT_DURABLE) ? 0 :
+                             BDRV_REQ_FUA);
+    qemu_vfree(buf);
+    trace_opus_raid_super_write(m->child->bs->node_name, m->super.events,
+                                m->super.resync_offset, ret);
+    return ret;
+}
+
+typedef struct SuperWrite {
+    OpusRaid *s;
+    OpusMember *members[RAID_MAX_MEMBERS + 1];
+    RaidMask failed_slots;
+} SuperWrite;
+
+static void coroutine_fn GRAPH_RDLOCK super_write_task(void *opaque,
+                                                       unsigned i)
+{
+    SuperWrite *w = opaque;
+
+    if (write_super(w->members[i]) == 0) {
+        return;
+    }
+    if (w->members[i] == w->s->replacement) {
+        qatomic_set(&w->s->replacement_failed, true);
+    } else {
+        w->failed_slots |= RAID_BIT(w->members[i]->slot);
+    }
+}
+
+RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
+                                                       RaidMask slots)
+{
+    SuperWrite w = { .s = s };
+    uint64_t now = md_time_now();
+    unsigned nr = 0;
+
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        RAID_MASK_FOREACH(slot, slots) {
+            super_update(s, s->slots[slot], now);
+            w.members[nr++] = s->slots[slot];
+        }
+        if (s->replacement && s->replacement->slot >= 0) {
+            super_update(s, s->replacement, now);
+            w.members[nr++] = s->replacement;
+        }
+    }
+    if (nr) {
+        opus_parallel(super_write_task, &w, nr, nr);
+    }
+    return w.failed_slots;
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
+                                                        OpusMember *m)
+{
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        super_update(s, m, md_time_now());
+    }
+    return write_super(m);
+}
+
+int coroutine_fn GRAPH_RDLOCK opus_metadata_restart_recovery(OpusMember *m)
+{
+    m->super.recovery_offset = 0;
+    return write_super(m);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * PPL: the partial parity logs of a running RAID5 array
+ */
+#ifndef BLOCK_OPUS_RAID_CONSISTENCY_PPL_H
+#define BLOCK_OPUS_RAID_CONSISTENCY_PPL_H
+
+#include "block/opus-raid/base/columns.h"
+#include "block/opus-raid/array/life.h"
+#include "util/raid/md-ppl.h"
+
+/* A stripe write that is to be logged; lives on its coroutine's stack. */
+typedef struct OpusPplRequest {
+    unsigned nr;                    /* entries; 0: it needs no log */
+    unsigned slot;                  /* whose log */
+    MdPplWrite writes[RAID_PLAN_MAX_BANDS];
+    const void *pp[RAID_PLAN_MAX_BANDS];
+    bool taken;                     /* is in a unit */
+    bool logged;
+    int ret;
+    QSIMPLEQ_ENTRY(OpusPplRequest) next;
+} OpusPplRequest;
+
+/* The log of one member. */
+typedef struct OpusPplLog {
+    /* Constant while the array runs */
+    MdPplHeader found;              /* newest unit when it was assembled */
+    uint32_t found_at;
+    bool replay;                    /* has to be, before the array is written */
+
+    /* Under OpusPpl.lock */
+    MdPplRing ring;
+    bool ready;                     /* begun on the member */
+    bool busy;                      /* a unit is written, or its stripes are */
+    bool unflushed;                 /* stripes of the last unit */
+    unsigned nr_pending;            /* stripes of the unit that are under way */
+    QSIMPLEQ_HEAD(, OpusPplRequest) queue;
+    CoQueue waiters;
+
+    /* Used by the one who writes a unit */
+    MdPplHeader unit;
+} OpusPplLog;
+
+struct OpusPpl {
+    QemuMutex lock;                 /* never held while waiting */
+    OpusPplLog logs[];              /* one for each slot */
+};
+
+OpusPpl *opus_ppl_new(const RaidGeometry *geom);
+
+/* NULL is fine. Nobody uses it any more. */
+void opus_ppl_free(OpusPpl *ppl);
+
+/**
+ * opus_ppl_start: begin empty logs on the members of @slots
+ *
+ * Redundancy is right, and durably so, but for writes in flight. When it
+ * returns, those that were not logged are over. Returns the slots whose member
+ * did not take it.
+ */
+RaidMask coroutine_fn GRAPH_RDLOCK opus_ppl_start(OpusRaid *s, RaidMask slots);
+
+/**
+ * opus_ppl_invalidate: what the logs of @slots say is not to be believed
+ *
+ * For an array that is written before its redundancy is right. Returns the
+ * slots whose member did not take it.
+ */
+RaidMask coroutine_fn GRAPH_RDLOCK
+opus_ppl_invalidate(OpusRaid *s, RaidMask slots);
+
+/* Does the array log now? */
+static inline bool opus_ppl_is_active(const OpusRaid *s)
+{
+    return unlikely(s->ppl) && opus_log_is_on(s);
+}
+
+/* Array bytes that one write to a part of a stripe may have. */
+uint32_t opus_ppl_max_write(const OpusRaid *s);
+
+/**
+ * opus_ppl_log: log a stripe write whose columns are computed
+ * @c:   allocated with a column for partial parity
+ *
+ * Called with the stripe's lock held. When it returns 0, the log is durable,
+ * or there is no parity to log for; opus_ppl_done() is then needed when the
+ * members are written. Returns -EIO when the array has failed.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_ppl_log(OpusRaid *s, OpusPplRequest *req, const OpusColumns *c);
+
+/* The same for a stripe all of whose data is going to be written. */
+int coroutine_fn GRAPH_RDLOCK
+opus_ppl_log_stripe(OpusRaid *s, OpusPplRequest *req, uint64_t stripe);
+
+void coroutine_fn opus_ppl_done(OpusRaid *s, OpusPplRequest *req);
+
+/**
+ * opus_ppl_scan: look for the newest unit of a member's log
+ * @log: @found and @found_at are set when the return value is true
+ *
+ * Returns whether the log is valid. One that can't be read is not.
+ */
+bool coroutine_fn GRAPH_RDLOCK
+opus_ppl_scan(const OpusMember *m, const RaidGeometry *geom, unsigned slot,
+              OpusPplLog *log);
+
+/**
+ * opus_ppl_replay: make the parity right of what was being written
+ *
+ * For an array that was assembled to be written. Flushes what it wrote.
+ * Returns 0 or a negative errno with @errp set.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_ppl_replay(OpusRaid *s, Error **errp);
+
+/* Where the log of a member lies on it. */
+static inline int64_t opus_ppl_off(const MdSuper *super)
+{
+    return ((int64_t)super->super_offset_sectors + super->ppl_offset_sectors) *
+           RAID_SECTOR_BYTES;
+}
+
+#endif /* BLOCK_OPUS_RAID_CONSISTENCY_PPL_H */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Watch: starts the jobs that an array needs
+ *
+ * Owns: when jobs start by themselves.
+ * Must not know: what they do.
+ * Threads: main loop.
+ */
+
+#include "qemu/osdep.h"
+#include "block/block-global-state.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/jobs/job-rebuild.h"
+#include "block/opus-raid/jobs/job-resync.h"
+#include "block/opus-raid/jobs/supervisor.h"
+
+/* Until another look, where a job of the same name has just ended. */
+#define RETRY_MS        100
+
+static bool belongs_to_monitor(const BlockDriverState *bs)
+{
+    for (BlockDriverState *owned = bdrv_next_monitor_owned(NULL); owned;
+         owned = bdrv_next_monitor_owned(owned)) {
+        if (owned == bs) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void watch_look(void *opaque)
+{
+    OpusRaid *s = opaque;
+    bool rebuild = opus_rebuild_is_wanted(s);
+    g_autofree char *id = NULL;
+    Error *err = NULL;
+
+    if (!opus_is_writable(s->bs) || !belongs_to_monitor(s->bs) ||
+        !(rebuild || opus_resync_is_wanted(s))) {
+        return;
+    }
+    id = opus_job_free_id(s, rebuild ? JOB_TYPE_OPUS_RAID_REBUILD
+                                     : JOB_TYPE_OPUS_RAID_RESYNC);
+    /*
+     * Whoever has drained it may be about to make it read-only or inactive, and
+     * has seen to it that there is no job; and when it becomes active, its node
+     * is before it has been assembled.
+     */
+    if (qatomic_read(&s->bs->quiesce_counter) || !id ||
+        qatomic_read(&s->rebuild_starting)) {
+        timer_mod(s->watch_retry,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + RETRY_MS);
+    } else if (!(rebuild ? opus_rebuild_start(s, id, JOB_DEFAULT, &err)
+                         : opus_resync_start(s, id, &err))) {
+        error_report_err(err);
+    }
+}
+
+void opus_watch_begin(OpusRaid *s)
+{
+    GLOBAL_STATE_CODE();
+    s->watch_bh = aio_bh_new(qemu_get_aio_context(), watch_look, s);
+    s->watch_retry = aio_timer_new(qemu_get_aio_context(),
+                                   QEMU_CLOCK_REALTIME, SCALE_MS, watch_look,
+                                   s);
+    opus_watch_look(s);
+}
+
+void opus_watch_end(OpusRaid *s)
+{
+    GLOBAL_STATE_CODE();
+    qemu_bh_delete(s->watch_bh);
+    s->watch_bh = NULL;
+    timer_free(s->watch_retry);
+    s->watch_retry = NULL;
+}
+
+void opus_watch_look(OpusRaid *s)
+{
+    qemu_bh_schedule(s->watch_bh);
+}

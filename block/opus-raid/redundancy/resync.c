@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Resync: make redundancy right where it is not known to be
+ *
+ * Owns: how far a resync is, OpusRaid.resync_done; what it does next.
+ * Must not know: jobs, what superblocks look like.
+ * Threads: one coroutine at a time, in any AioContext.
+ * Invariants: I10.
+ *
+ * What was passed stays right: writers keep redundancy right wherever it is,
+ * and whoever holds a unit's lock knows on which side of resync_done it is.
+ */
+
+#include "qemu/osdep.h"
+#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/redundancy/window.h"
+#include "block/opus-raid/redundancy/resync.h"
+#include "block/opus-raid/trace.h"
+
+uint64_t opus_resync_bytes(const OpusRaid *s)
+{
+    return raid_has_parity(&s->geom) ? s->geom.member_bytes
+                                     : s->geom.array_bytes;
+}
+
+/* Copies of which no other is left differ from none. */
+static bool nothing_differs(OpusRaid *s)
+{
+    return raid_has_mirrors(&s->geom) &&
+           !raid_has_two_copies(&s->geom, opus_missing_slots(s));
+}
+
+bool opus_resync_next(OpusRaid *s, uint64_t from, uint64_t *start,
+                      uint64_t *end)
+{
+    uint64_t all = opus_resync_bytes(s);
+
+    *start = from;
+    *end = all;
+    if (s->bitmap && from < all) {
+        if (!opus_bitmap_next_needed(s, from, start, end)) {
+            return false;
+        }
+        *start = MAX(from, QEMU_ALIGN_DOWN(*start, s->geom.chunk_bytes));
+        *end = MIN(all, QEMU_ALIGN_UP(*end, s->geom.chunk_bytes));
+    }
+    return *start < *end;
+}
+
+typedef struct ResyncPass {
+    OpusPass pass;
+    OpusVerify *v;
+} ResyncPass;
+
+static int coroutine_fn GRAPH_RDLOCK resync_unit(OpusPass *pass, uint64_t unit)
+{
+    ResyncPass *r = container_of(pass, ResyncPass, pass);
+
+    return opus_verify_unit(pass->s, unit, r->v);
+}
+
+/* In order, and with the unit locked. */
+static void unit_passed(OpusPass *pass, uint64_t unit)
+{
+    OpusRaid *s = pass->s;
+
+    qatomic_store_release(&s->resync_done,
+                          MIN((unit + 1) << s->geom.chunk_shift,
+                              opus_resync_bytes(s)));
+}
+
+static const OpusPassOps resync_ops = {
+    .work = resync_unit,
+    .passed = unit_passed,
+};
+
+int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s, OpusPace *pace,
+                                               OpusVerify *v, uint64_t *bytes)
+{
+    uint64_t before = qatomic_read(&s->resync_done);
+    uint64_t start;
+    uint64_t end;
+    ResyncPass r;
+    int ret;
+
+    *bytes = 0;
+    if (!opus_can_resync(s)) {
+        return -EIO;
+    }
+    if (nothing_differs(s) || !opus_resync_next(s, before, &start, &end)) {
+        return 0;
+    }
+    /* What is left out is right: those who write there need not know. */
+    qatomic_store_release(&s->resync_done, start);
+    end = MIN(end, start + opus_pace_budget(pace));
+    r = (ResyncPass) {
+        .pass = {
+            .ops = &resync_ops,
+            .s = s,
+            .next = start >> s->geom.chunk_shift,
+            .end = DIV_ROUND_UP(end, s->geom.chunk_bytes),
+            .max = opus_pass_width(s),
+            .pace = pace,
+        },
+        .v = v,
+    };
+    ret = opus_pass_run(&r.pass);
+    *bytes = (r.pass.next << s->geom.chunk_shift) - start;
+    trace_opus_raid_resync(s->bs, before, before + *bytes,
+                           v->mismatch_sectors, ret);
+    return ret;
+}
