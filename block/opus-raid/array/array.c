@@ -26,15 +26,14 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include <linux/raid/md_p.h>
-#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/array-private.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/array/lengths.h"
+#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/life.h"
-#include "block/opus-raid/member/member.h"
+#include "block/opus-raid/array/may-lose.h"
 #include "block/opus-raid/array/superblocks.h"
 #include "block/opus-raid/base/parallel.h"
-#include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/member/io.h"
 #include "block/opus-raid/trace.h"
 
 static RaidMask in_sync_slots(const OpusRaid *s)
@@ -149,6 +148,13 @@ static void GRAPH_RDLOCK send_member_failed(OpusRaid *s, unsigned slot,
                                             slot, text);
 }
 
+void opus_array_changed(OpusRaid *s)
+{
+    if (s->changed_bh) {
+        qemu_bh_schedule(s->changed_bh);
+    }
+}
+
 void GRAPH_RDLOCK opus_array_publish(OpusRaid *s, RaidMask failed_slots,
                                      RaidArrayState state_before,
                                      RaidMask slots, const char *reason,
@@ -177,8 +183,8 @@ void GRAPH_RDLOCK opus_array_publish(OpusRaid *s, RaidMask failed_slots,
             bdrv_get_node_name(s->bs),
             (OpusRaidArrayState)s->state, raid_mask_count(lost));
     }
-    if ((failed_slots || s->state != state_before) && s->watch_bh) {
-        qemu_bh_schedule(s->watch_bh);
+    if (failed_slots || s->state != state_before) {
+        opus_array_changed(s);
     }
 }
 

@@ -202,6 +202,14 @@ int coroutine_fn GRAPH_RDLOCK opus_array_add_spare(OpusRaid *s, OpusMember *m);
  */
 int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s);
 
+/**
+ * opus_array_check_lengths: fail members that became shorter
+ *
+ * Those that the array can do without. Returns 0, or -EIO when the array has
+ * failed.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_check_lengths(OpusRaid *s);
+
 /*
  * The idle check marks an array clean that was not written to for a while. It
  * runs in the main loop's context, where both of these are called too: so it
@@ -209,5 +217,20 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s);
  */
 void opus_array_idle_start(OpusRaid *s);
 void opus_array_idle_stop(OpusRaid *s);
+
+/**
+ * opus_array_teach_target: a spare is going to get a slot
+ *
+ * Lets its superblock say of the policy what those of the members in sync say,
+ * should it have changed while the spare was away. Called while no request is
+ * in flight.
+ */
+void opus_array_teach_target(OpusRaid *s, OpusMember *m);
+
+/*
+ * Members or states have changed: the supervisor looks whether there is a job
+ * to start. Any thread, any lock.
+ */
+void opus_array_changed(OpusRaid *s);
 
 #endif /* BLOCK_OPUS_RAID_ARRAY_ARRAY_H */

@@ -14,9 +14,9 @@
 #include "qemu/lockable.h"
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/superblocks.h"
 #include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/member/member.h"
-#include "block/opus-raid/array/superblocks.h"
 
 static bool is_in_use(const OpusMember *m)
 {

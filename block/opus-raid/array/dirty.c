@@ -11,11 +11,11 @@
 #include "qemu/osdep.h"
 #include "block/block-io.h"
 #include "qemu/lockable.h"
-#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/array-private.h"
-#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/life.h"
 #include "block/opus-raid/base/sabotage.h"
+#include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/trace.h"
 
 /* md's safe_mode_delay is 200 ms by default; no need to differ. */

@@ -16,12 +16,11 @@
 
 #include "qemu/osdep.h"
 #include "block/block-io.h"
-#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/array-private.h"
-#include "block/opus-raid/control/driver.h"
+#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/lengths.h"
+#include "block/opus-raid/base/node.h"
 #include "block/opus-raid/member/member.h"
-#include "block/opus-raid/array/read-error.h"
 
 /* A file may have a part of its last sector only. */
 static bool coroutine_fn GRAPH_RDLOCK protocol_is_short(BlockDriverState *bs)
@@ -56,10 +55,11 @@ static bool coroutine_fn GRAPH_RDLOCK node_is_short(BlockDriverState *bs)
     return false;
 }
 
-bool coroutine_fn GRAPH_RDLOCK opus_member_is_short(const OpusMember *m)
+bool coroutine_fn GRAPH_RDLOCK opus_member_is_short(const OpusRaid *s,
+                                                    const OpusMember *m)
 {
     BlockDriverState *bs = m->child->bs;
-    uint64_t needed = m->data_off + m->array->geom.member_bytes;
+    uint64_t needed = m->data_off + s->geom.member_bytes;
 
     /* A node that was made smaller by QEMU knows it. */
     return bs->total_sectors * BDRV_SECTOR_SIZE < needed || node_is_short(bs);
@@ -70,12 +70,12 @@ int coroutine_fn GRAPH_RDLOCK opus_array_check_lengths(OpusRaid *s)
     OpusMember *replacement = qatomic_read(&s->replacement);
 
     RAID_MASK_FOREACH(slot, opus_array_active_slots(s)) {
-        if (opus_member_is_short(s->slots[slot]) &&
+        if (opus_member_is_short(s, s->slots[slot]) &&
             opus_array_fail_spare_member(s, slot, OPUS_SHORTER, -EIO) < 0) {
             return -EIO;
         }
     }
-    if (replacement && opus_member_is_short(replacement)) {
+    if (replacement && opus_member_is_short(s, replacement)) {
         return opus_array_write_failed(s, replacement, OPUS_SHORTER, -EIO);
     }
     return 0;

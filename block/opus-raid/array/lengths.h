@@ -15,14 +15,7 @@
  *
  * Asks the operating system, so this is not for the data path.
  */
-bool coroutine_fn GRAPH_RDLOCK opus_member_is_short(const OpusMember *m);
-
-/**
- * opus_array_check_lengths: fail members that became shorter
- *
- * Those that the array can do without. Returns 0, or -EIO when the array has
- * failed.
- */
-int coroutine_fn GRAPH_RDLOCK opus_array_check_lengths(OpusRaid *s);
+bool coroutine_fn GRAPH_RDLOCK opus_member_is_short(const OpusRaid *s,
+                                                    const OpusMember *m);
 
 #endif /* BLOCK_OPUS_RAID_ARRAY_LENGTHS_H */

@@ -31,13 +31,9 @@
 #include "block/opus-raid/base/sabotage.h"
 #include "block/opus-raid/base/stats.h"
 #include "block/opus-raid/base/stripe-lock.h"
+#include "block/opus-raid/base/uninitialized.h"
+#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/member/timeout.h"
-
-/*
- * QEMU is built with automatic variables zeroed. Large ones on the data path
- * opt out of it; they are written before they are read.
- */
-#define OPUS_UNINITIALIZED __attribute__((uninitialized))
 
 /*
  * Failed reads that a member may have had before it is failed; those of hours
@@ -47,49 +43,6 @@
 
 /* A rebuild gives up on no more than this where it can't go on. */
 #define OPUS_CRUMB_BYTES        4096
-
-typedef struct OpusMember {
-    /* Constant while the graph is locked for reading */
-    BdrvChild *child;
-    int slot;                   /* -1: fills none */
-    uint32_t nr_bad;            /* atomic: entries of its bad-block log */
-    uint64_t data_off;          /* bytes: where the data area starts */
-    uint64_t super_off;         /* bytes */
-    bool home_only;             /* child I/O must run in the child's context */
-    bool timed;                 /* requests are given up some time */
-    bool detour;                /* either of them */
-    struct OpusRaid *array;
-    uint32_t corrected_before;  /* reads corrected before it was opened */
-    struct OpusBadLog *bad;     /* NULL: it has no bad-block log */
-    struct OpusClaim *claim;    /* main loop only; NULL: not claimed */
-    char *label;                /* see opus_node_label(); from open to close */
-
-    /* Written under OpusRaid.meta_lock and state_lock, read under either */
-    MdSuper super;
-    RaidMemberState state;
-
-    /* Under OpusRaid.state_lock: see read-error.c */
-    uint64_t recent_errors;
-    uint64_t errors_counted;    /* of read_errors */
-    int64_t last_error_ms;
-
-    /* Atomic */
-    uint64_t read_errors;
-    uint64_t write_errors;
-    uint64_t corrected_reads;
-    uint64_t timeouts;
-
-    /*
-     * It left a request without an answer, and is about to be failed. Set
-     * under OpusRaid.state_lock; atomic.
-     */
-    bool condemned;
-    /*
-     * It failed while the array was at rest: superblocks say so, before
-     * anything else is written, when it is not any more. Main loop.
-     */
-    bool unrecorded;
-} OpusMember;
 
 typedef struct OpusBitmap OpusBitmap;
 typedef struct OpusJournal OpusJournal;
@@ -154,8 +107,8 @@ typedef struct OpusRaid {
     bool replacement_failed;        /* atomic: it is to be dropped */
 
     /* Main loop only */
-    QEMUBH *watch_bh;               /* looks whether there is a job to start */
-    QEMUTimer *watch_retry;         /* looks again, a little later */
+    QEMUBH *changed_bh;             /* looks whether there is a job to start */
+    QEMUTimer *look_again;          /* looks again, a little later */
     struct BlockJob *rebuild_job;   /* or NULL */
     bool rebuild_starting;          /* atomic; or something else: start none */
     struct BlockJob *resync_job;    /* or NULL */

@@ -62,15 +62,6 @@ static uint64_t recent_errors(OpusRaid *s, OpusMember *m)
     return m->recent_errors;
 }
 
-bool opus_array_can_lose(OpusRaid *s, unsigned slot)
-{
-    QEMU_LOCK_GUARD(&s->state_lock);
-    return raid_array_state_of(&s->geom,
-                               opus_missing_slots(s) | RAID_BIT(slot),
-                               s->resync_offset == MD_RESYNC_DONE,
-                               s->forced) != RAID_ARRAY_FAILED;
-}
-
 int coroutine_fn GRAPH_RDLOCK
 opus_array_read_failed(OpusRaid *s, unsigned slot, int err)
 {
@@ -79,7 +70,7 @@ opus_array_read_failed(OpusRaid *s, unsigned slot, int err)
 
     if (is_gone(err)) {
         reason = "read";
-    } else if (opus_member_is_short(m)) {
+    } else if (opus_member_is_short(s, m)) {
         /* To write back what is missing would make a hole of the rest. */
         reason = OPUS_SHORTER;
     } else if (raid_has_mirrors(&s->geom) && opus_member_is_failfast(m)) {

@@ -7,9 +7,6 @@
 
 #include "block/opus-raid/array/opus-raid.h"
 
-/* Would all data be there, and be right, without @slot too? Any thread. */
-bool opus_array_can_lose(OpusRaid *s, unsigned slot);
-
 /**
  * opus_array_read_failed: a read failed on a member; may it stay in use?
  *

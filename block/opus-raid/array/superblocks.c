@@ -13,10 +13,10 @@
 #include "qemu/lockable.h"
 #include "qemu/memalign.h"
 #include <linux/raid/md_p.h>
-#include "block/opus-raid/member/call.h"
-#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/array/superblocks.h"
 #include "block/opus-raid/base/parallel.h"
+#include "block/opus-raid/member/call.h"
+#include "block/opus-raid/member/write.h"
 #include "block/opus-raid/trace.h"
 
 /* Where a superblock of a version is looked for; the order matters little. */

@@ -18,13 +18,15 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include <linux/raid/md_p.h>
-#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/array-private.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/member/member.h"
-#include "block/opus-raid/array/superblocks.h"
+#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/array/superblocks.h"
+#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/member/bad-blocks.h"
+#include "block/opus-raid/member/io.h"
 #include "block/opus-raid/trace.h"
+#include "util/raid/recover.h"
 
 int coroutine_fn GRAPH_RDLOCK
 opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
@@ -272,4 +274,38 @@ int coroutine_fn GRAPH_RDLOCK opus_array_add_spare(OpusRaid *s, OpusMember *m)
     /* It must not be older than what it tells; then the others know of it. */
     ret = opus_metadata_write_spare(s, m);
     return ret < 0 ? ret : opus_array_update(s, 0, NULL, 0);
+}
+
+void opus_array_teach_target(OpusRaid *s, OpusMember *m)
+{
+    const MdSuper *model = NULL;
+    RaidIntent intent;
+
+    for (unsigned i = 0; i < s->nr_members && !model; i++) {
+        if (s->members[i].state == RAID_MEMBER_IN_SYNC) {
+            model = &s->members[i].super;
+        }
+    }
+    intent = model ? raid_intent_of(model->feature_map) : RAID_INTENT_RESYNC;
+    if (m->state == RAID_MEMBER_STALE) {
+        /*
+         * It comes back for what the bitmap names, so it knew this bitmap: that
+         * is where it was, and so is the log of what the member does not hold.
+         */
+        return;
+    }
+    if (!model || (intent == raid_intent_of(m->super.feature_map) &&
+                   intent != RAID_INTENT_BITMAP)) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&s->state_lock);
+    raid_intent_copy(&m->super, model);
+    if (m->super.bblog_offset_sectors != model->bblog_offset_sectors ||
+        m->super.bblog_size_sectors != model->bblog_size_sectors) {
+        /* It may be where bitmap or log go; and all will be written anyway. */
+        opus_bad_log_close(m);
+        m->super.feature_map &= ~MD_FEATURE_BAD_BLOCKS;
+        m->super.bblog_offset_sectors = 0;
+        m->super.bblog_size_sectors = 0;
+    }
 }

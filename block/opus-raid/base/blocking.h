@@ -5,7 +5,9 @@
 #ifndef BLOCK_OPUS_RAID_BASE_BLOCKING_H
 #define BLOCK_OPUS_RAID_BASE_BLOCKING_H
 
-#include "block/opus-raid/array/opus-raid.h"
+#include "qemu/coroutine.h"
+
+typedef struct OpusRaid OpusRaid;
 
 typedef int coroutine_fn OpusControlFn(OpusRaid *s, void *opaque,
                                        Error **errp);

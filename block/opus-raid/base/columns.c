@@ -14,6 +14,7 @@
 #include "qemu/units.h"
 #include "util/raid/parity.h"
 #include "block/opus-raid/base/columns.h"
+#include "block/opus-raid/base/uninitialized.h"
 
 /*
  * Data is taken in and parity computed tile by tile, so that parity finds the

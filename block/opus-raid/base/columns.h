@@ -12,7 +12,7 @@
 #define BLOCK_OPUS_RAID_BASE_COLUMNS_H
 
 #include "block/opus-raid/base/bounce.h"
-#include "block/opus-raid/array/opus-raid.h"
+#include "util/raid/plan.h"
 
 typedef struct OpusColumns {
     const RaidGeometry *geom;

@@ -10,8 +10,8 @@
 
 #include "qemu/osdep.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/consistency/announce.h"
+#include "block/opus-raid/consistency/bitmap.h"
 
 /* Until a write's bits are durable, failing members that do not take them. */
 static int coroutine_fn GRAPH_RDLOCK

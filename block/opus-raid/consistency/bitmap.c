@@ -18,10 +18,11 @@
 #include "qemu/lockable.h"
 #include "qemu/memalign.h"
 #include "system/block-backend.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/base/parallel.h"
+#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/member/write.h"
 #include "block/opus-raid/trace.h"
+#include "util/raid/recover.h"
 
 OpusBitmap *opus_bitmap_new(const MdBitmapSuper *super, uint64_t sync_sectors)
 {
@@ -388,4 +389,26 @@ int coroutine_fn opus_bitmap_write_new(BlockBackend *blk, int64_t off,
     ret = blk_co_pwrite(blk, off, bytes, buf, BDRV_REQ_FUA);
     qemu_vfree(buf);
     return ret;
+}
+
+bool opus_bitmap_covers(OpusRaid *s, const RaidAssembly *a,
+                        const MdSuper *super)
+{
+    const MdSuper *in_sync[RAID_MAX_MEMBERS];
+    uint64_t events_cleared;
+    unsigned nr = 0;
+
+    if (!s->bitmap) {
+        return false;
+    }
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        if (s->members[i].state == RAID_MEMBER_IN_SYNC) {
+            in_sync[nr++] = &s->members[i].super;
+        }
+    }
+    WITH_QEMU_LOCK_GUARD(&s->bitmap->lock) {
+        events_cleared = s->bitmap->bits.super.events_cleared;
+    }
+    return raid_recover_readd(a, in_sync, nr, super, md_super_role(super),
+                              events_cleared);
 }

@@ -147,4 +147,11 @@ void opus_bitmap_counts(OpusRaid *s, uint64_t *chunk_bytes, uint64_t *nr_bits,
 int coroutine_fn opus_bitmap_write_new(BlockBackend *blk, int64_t off,
                                        const MdBitmapSuper *super, bool all);
 
+/**
+ * opus_bitmap_covers: does the bitmap name all that a member lacks which left?
+ * @a: geometry, events and missing slots of the array; members have states
+ */
+bool opus_bitmap_covers(OpusRaid *s, const RaidAssembly *a,
+                        const MdSuper *super);
+
 #endif /* BLOCK_OPUS_RAID_CONSISTENCY_BITMAP_H */

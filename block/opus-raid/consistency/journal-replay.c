@@ -16,9 +16,9 @@
 #include "qemu/error-report.h"
 #include "qemu/memalign.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/call.h"
 #include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/member/member.h"
+#include "block/opus-raid/member/call.h"
+#include "block/opus-raid/member/write.h"
 #include "block/opus-raid/trace.h"
 #include "util/raid/crc32c.h"
 

@@ -15,9 +15,9 @@
 #include "qapi/error.h"
 #include "qemu/memalign.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/call.h"
-#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/consistency/ppl.h"
+#include "block/opus-raid/member/call.h"
+#include "block/opus-raid/member/write.h"
 #include "block/opus-raid/trace.h"
 #include "util/raid/parity.h"
 

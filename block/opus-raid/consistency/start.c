@@ -13,9 +13,9 @@
 #include "qapi/error.h"
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/life.h"
 #include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/array/life.h"
 #include "block/opus-raid/consistency/ppl.h"
 #include "block/opus-raid/consistency/start.h"
 

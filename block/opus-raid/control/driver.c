@@ -17,24 +17,27 @@
 #include "qemu/error-report.h"
 #include "qemu/module.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/setup/assembly.h"
-#include "block/opus-raid/member/bad-blocks.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/member/claim.h"
-#include "block/opus-raid/base/blocking.h"
-#include "block/opus-raid/control/driver.h"
-#include "block/opus-raid/setup/grow.h"
-#include "block/opus-raid/control/info.h"
-#include "block/opus-raid/io/requests.h"
-#include "block/opus-raid/jobs/job.h"
-#include "block/opus-raid/consistency/journal.h"
+#include "block/opus-raid/array/may-lose.h"
 #include "block/opus-raid/array/life.h"
-#include "block/opus-raid/member/member.h"
-#include "block/opus-raid/control/options.h"
-#include "block/opus-raid/control/permissions.h"
+#include "block/opus-raid/base/blocking.h"
+#include "block/opus-raid/base/node.h"
+#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/consistency/journal.h"
 #include "block/opus-raid/consistency/ppl.h"
 #include "block/opus-raid/consistency/start.h"
+#include "block/opus-raid/control/info.h"
+#include "block/opus-raid/control/options.h"
+#include "block/opus-raid/control/permissions.h"
+#include "block/opus-raid/io/requests.h"
+#include "block/opus-raid/jobs/job.h"
 #include "block/opus-raid/jobs/supervisor.h"
+#include "block/opus-raid/member/bad-blocks.h"
+#include "block/opus-raid/member/claim.h"
+#include "block/opus-raid/member/member.h"
+#include "block/opus-raid/members/membership.h"
+#include "block/opus-raid/setup/assembly.h"
+#include "block/opus-raid/setup/create.h"
+#include "block/opus-raid/setup/grow.h"
 
 static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, void *opaque,
                                                  Error **errp)
@@ -45,11 +48,6 @@ static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, void *opaque,
         opus_announce(s);
     }
     return ret;
-}
-
-bool opus_is_array(const BlockDriverState *bs)
-{
-    return bs->drv && bs->drv->bdrv_co_create == opus_co_create;
 }
 
 /* In the words of who has made the list of members. */
@@ -112,9 +110,9 @@ static bool open_members(OpusRaid *s, QDict *options, Error **errp)
 
 static void free_array(OpusRaid *s)
 {
-    opus_timeouts_destroy(s);
+    opus_timeouts_destroy(&s->timeouts, bdrv_get_node_name(s->bs));
     opus_stripe_locks_destroy(&s->stripe_locks);
-    opus_claims_release(s);
+    opus_claims_release(s->members, s->nr_members);
     bdrv_graph_wrlock();
     for (unsigned i = 0; i < s->nr_members; i++) {
         opus_bad_log_close(&s->members[i]);
@@ -137,28 +135,16 @@ static bool claim_members(OpusRaid *s, Error **errp)
 {
     GRAPH_RDLOCK_GUARD_MAINLOOP();
 
-    return opus_claims_take(s, errp);
+    return opus_claims_take(s->members, s->nr_members,
+                            bdrv_get_node_name(s->bs), errp);
 }
 
 /* Members of an array that did not become writable are for all again. */
 static void drop_new_claims(OpusRaid *s)
 {
     if (!s->keeps_claims) {
-        opus_claims_release(s);
+        opus_claims_release(s->members, s->nr_members);
     }
-}
-
-void opus_set_request_flags(BlockDriverState *bs)
-{
-    OpusRaid *s = bs->opaque;
-    int zero_flags = BDRV_REQ_MAY_UNMAP;
-
-    for (unsigned i = 0; i < s->nr_members; i++) {
-        zero_flags &= s->members[i].child->bs->supported_zero_flags;
-    }
-    bs->supported_zero_flags = BDRV_REQ_FUA | zero_flags;
-    bs->supported_write_flags = BDRV_REQ_FUA | BDRV_REQ_REGISTERED_BUF;
-    bs->supported_read_flags = BDRV_REQ_REGISTERED_BUF;
 }
 
 static int opus_open(BlockDriverState *bs, QDict *options, int flags,
@@ -172,7 +158,7 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
     qemu_co_mutex_init(&s->meta_lock);
     qemu_mutex_init(&s->state_lock);
     opus_stripe_locks_init(&s->stripe_locks);
-    opus_timeouts_init(&s->timeouts);
+    opus_array_init_timeouts(s);
 
     if (!opus_options_open(s, options, errp) ||
         !open_members(s, options, errp) ||
@@ -184,10 +170,10 @@ static int opus_open(BlockDriverState *bs, QDict *options, int flags,
         ret = opus_control_run(s, opus_start_co, NULL, errp);
     }
     if (ret == 0) {
-        opus_set_request_flags(bs);
+        opus_set_request_flags(s);
         opus_refresh_permissions(s);
         opus_array_idle_start(s);
-        opus_watch_begin(s);
+        opus_supervisor_begin(s);
         s->keeps_claims = opus_is_writable(bs);
     }
 
@@ -209,7 +195,7 @@ static void opus_close(BlockDriverState *bs)
             error_report_err(err);
         }
     }
-    opus_watch_end(s);
+    opus_supervisor_end(s);
     opus_array_idle_stop(s);
     free_array(s);
 }
@@ -405,7 +391,7 @@ static void opus_reopen_commit_post(BDRVReopenState *state)
     }
     g_free(r);
     state->opaque = NULL;
-    opus_watch_look(s);
+    opus_array_changed(s);
 }
 
 static void opus_reopen_abort(BDRVReopenState *state)
@@ -439,7 +425,7 @@ static int opus_inactivate(BlockDriverState *bs)
         error_report_err(err);
     } else {
         s->keeps_claims = false;
-        opus_claims_release(s);
+        opus_claims_release(s->members, s->nr_members);
     }
     return ret;
 }
@@ -447,7 +433,8 @@ static int opus_inactivate(BlockDriverState *bs)
 static void coroutine_fn GRAPH_RDLOCK activate(OpusRaid *s, bool writable,
                                                Error **errp)
 {
-    if (writable && !opus_claims_take(s, errp)) {
+    if (writable && !opus_claims_take(s->members, s->nr_members,
+                                      bdrv_get_node_name(s->bs), errp)) {
         return;
     }
     if (opus_assemble(s, writable, errp) < 0) {
@@ -460,7 +447,7 @@ static void coroutine_fn GRAPH_RDLOCK activate(OpusRaid *s, bool writable,
         /* It stays inactive; the next try assembles it anew. */
         opus_life_event(s, RAID_LIFE_EVENT_FAIL);
         s->keeps_claims = false;
-        opus_claims_release(s);
+        opus_claims_release(s->members, s->nr_members);
     }
 }
 
@@ -476,7 +463,7 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
     activate(s, writable, errp);
     qatomic_set(&s->rebuild_starting, false);
     if (writable) {
-        opus_watch_look(s);
+        opus_array_changed(s);
     }
 }
 

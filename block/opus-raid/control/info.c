@@ -11,14 +11,14 @@
 #include "qapi/clone-visitor.h"
 #include "qapi/qapi-visit-opus-raid-types.h"
 #include "qemu/lockable.h"
-#include "block/opus-raid/setup/assembly.h"
-#include "block/opus-raid/member/bad-blocks.h"
+#include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/base/uuid.h"
 #include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/control/info.h"
+#include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/member/member.h"
-#include "block/opus-raid/setup/change-policy.h"
-#include "block/opus-raid/array/read-error.h"
 #include "block/opus-raid/redundancy/resync.h"
+#include "block/opus-raid/setup/change-policy.h"
 
 /* The core's enums are in the same order as QAPI's. */
 QEMU_BUILD_BUG_ON((int)RAID_LEVEL_0 != (int)OPUS_RAID_LEVEL_RAID0);

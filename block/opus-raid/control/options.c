@@ -11,9 +11,10 @@
 #include "qapi/error.h"
 #include "qapi/util.h"
 #include "qemu/option.h"
-#include "block/opus-raid/setup/assembly.h"
-#include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/array/may-lose.h"
+#include "block/opus-raid/base/uuid.h"
 #include "block/opus-raid/control/options.h"
+#include "block/opus-raid/jobs/job.h"
 #include "block/opus-raid/jobs/pace.h"
 
 #define OPT_UUID                "uuid"
@@ -141,7 +142,8 @@ static bool parse_mutable_options(QemuOpts *opts, OpusMutableOptions *to,
 void opus_options_take(OpusRaid *s, const OpusMutableOptions *from)
 {
     s->read_error_limit = from->read_error_limit;
-    opus_timeouts_set(s, from->member_timeout_ms);
+    opus_timeouts_set(&s->timeouts, from->member_timeout_ms);
+    opus_array_apply_timeouts(s);
     qatomic_set(&s->rebuild_speed_min, from->rebuild_speed_min);
     if (s->rebuild_speed != from->rebuild_speed) {
         s->rebuild_speed = from->rebuild_speed;

@@ -10,8 +10,8 @@
 #include "qemu/osdep.h"
 #include "block/graph-lock.h"
 #include "qapi/error.h"
-#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/control/permissions.h"
+#include "block/opus-raid/member/member.h"
 
 static bool has_supers_at_end(const OpusRaid *s)
 {
@@ -51,41 +51,5 @@ void opus_refresh_permissions(OpusRaid *s)
 
     for (unsigned i = 0; i < s->nr_members; i++) {
         bdrv_child_refresh_perms(s->bs, s->members[i].child, &error_abort);
-    }
-}
-
-/*
- * What users of a node call themselves. Block backends without a name belong to
- * exports and to commands that make something new of the node.
- */
-static char *GRAPH_RDLOCK describe_user(BdrvChild *c)
-{
-    g_autofree char *desc = c->klass->get_parent_desc
-                            ? c->klass->get_parent_desc(c) : NULL;
-
-    if (!desc || !strcmp(desc, "an unnamed block device")) {
-        return g_strdup("an export or a job");
-    }
-    return g_steal_pointer(&desc);
-}
-
-void GRAPH_RDLOCK opus_explain_conflict(BlockDriverState *bs, uint64_t perm,
-                                        uint64_t shared, Error **errp)
-{
-    g_autofree char *label = opus_node_label(bs);
-    BdrvChild *c;
-    ERRP_GUARD();
-
-    QLIST_FOREACH(c, &bs->parents, next_parent) {
-        if ((perm & ~c->shared_perm) || (c->perm & ~shared)) {
-            g_autofree char *user = describe_user(c);
-
-            error_free(*errp);
-            *errp = NULL;
-            error_setg(errp, "'%s' is in use by %s", label, user);
-            error_append_hint(errp, "'query-block-exports' and 'query-jobs' "
-                              "list exports and jobs.\n");
-            return;
-        }
     }
 }

@@ -15,13 +15,4 @@ void opus_child_perm(BlockDriverState *bs, BdrvChild *c, BdrvChildRole role,
 /* The array was assembled: what may be shared was not known before. */
 void opus_refresh_permissions(OpusRaid *s);
 
-/**
- * opus_explain_conflict: say who is in the way, instead of which permissions
- *
- * After @bs could not be used with @perm while others do @shared: if that is
- * because of another user of it, @errp is about him. Main loop.
- */
-void GRAPH_RDLOCK opus_explain_conflict(BlockDriverState *bs, uint64_t perm,
-                                        uint64_t shared, Error **errp);
-
 #endif /* BLOCK_OPUS_RAID_CONTROL_PERMISSIONS_H */

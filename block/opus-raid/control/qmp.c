@@ -13,16 +13,16 @@
 #include "qapi/error.h"
 #include "qapi/qapi-commands-opus-raid.h"
 #include <linux/raid/md_p.h>
-#include "block/opus-raid/control/driver.h"
-#include "block/opus-raid/setup/grow.h"
+#include "block/opus-raid/array/array.h"
+#include "block/opus-raid/base/node.h"
 #include "block/opus-raid/control/info.h"
-#include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/control/permissions.h"
 #include "block/opus-raid/jobs/job-check.h"
 #include "block/opus-raid/jobs/job-rebuild.h"
+#include "block/opus-raid/jobs/job.h"
 #include "block/opus-raid/members/membership.h"
-#include "block/opus-raid/control/permissions.h"
 #include "block/opus-raid/setup/change-policy.h"
-#include "block/opus-raid/jobs/supervisor.h"
+#include "block/opus-raid/setup/grow.h"
 
 static OpusRaid *find_array(const char *node_name, Error **errp)
 {
@@ -66,7 +66,7 @@ void qmp_opus_raid_add_member(const char *node_name, BlockdevRef *member,
                        (failfast ? FailFast1 : 0);
 
     if (bs && opus_member_add(s, bs, force, devflags, errp)) {
-        opus_watch_look(s);
+        opus_array_changed(s);
     }
     bdrv_unref(bs);
 }

@@ -17,11 +17,11 @@
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/jobs/job.h"
 #include "block/opus-raid/jobs/job-check.h"
-#include "block/opus-raid/redundancy/window.h"
+#include "block/opus-raid/jobs/job.h"
 #include "block/opus-raid/redundancy/resync.h"
 #include "block/opus-raid/redundancy/verify.h"
+#include "block/opus-raid/redundancy/window.h"
 
 typedef struct CheckJob {
     OpusJob common;
@@ -31,20 +31,20 @@ typedef struct CheckJob {
     int64_t end;
 } CheckJob;
 
-typedef struct CheckPass {
-    OpusPass pass;
+typedef struct CheckWindow {
+    OpusWindow window;
     OpusVerify *v;
-} CheckPass;
+} CheckWindow;
 
 static int64_t host_seconds(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
-static int coroutine_fn GRAPH_RDLOCK check_unit(OpusPass *pass, uint64_t unit)
+static int coroutine_fn GRAPH_RDLOCK check_unit(OpusWindow *window, uint64_t unit)
 {
-    CheckPass *c = container_of(pass, CheckPass, pass);
-    OpusRaid *s = pass->s;
+    CheckWindow *c = container_of(window, CheckWindow, window);
+    OpusRaid *s = window->s;
     int ret = s->state == RAID_ARRAY_OPTIMAL
               ? opus_verify_unit(s, unit, c->v) : -EIO;
 
@@ -53,11 +53,11 @@ static int coroutine_fn GRAPH_RDLOCK check_unit(OpusPass *pass, uint64_t unit)
     return ret;
 }
 
-static void unit_passed(OpusPass *pass, uint64_t unit)
+static void unit_passed(OpusWindow *window, uint64_t unit)
 {
 }
 
-static const OpusPassOps check_ops = {
+static const OpusWindowOps check_ops = {
     .work = check_unit,
     .passed = unit_passed,
 };
@@ -68,22 +68,22 @@ static int coroutine_fn GRAPH_RDLOCK check_step(OpusJob *job, uint64_t *bytes)
     OpusRaid *s = job->s;
     uint64_t units = DIV_ROUND_UP(j->verify.end, s->geom.chunk_bytes);
     uint64_t first = j->done >> s->geom.chunk_shift;
-    uint64_t wish = DIV_ROUND_UP(opus_pace_budget(&job->pace),
-                                 s->geom.chunk_bytes);
-    CheckPass c = {
-        .pass = {
+    OpusStepLimit limit = opus_pace_limit(&job->pace);
+    uint64_t wish = DIV_ROUND_UP(limit.bytes, s->geom.chunk_bytes);
+    CheckWindow c = {
+        .window = {
             .ops = &check_ops,
             .s = s,
             .next = first,
             .end = first + MIN(units - first, wish),
-            .max = opus_pass_width(s),
-            .pace = &job->pace,
+            .max = opus_window_width(s),
+            .limit = &limit,
         },
         .v = &j->verify,
     };
-    int ret = opus_pass_run(&c.pass);
+    int ret = opus_window_run(&c.window);
 
-    *bytes = (c.pass.next - first) << s->geom.chunk_shift;
+    *bytes = (c.window.next - first) << s->geom.chunk_shift;
     j->done += *bytes;
     return ret;
 }

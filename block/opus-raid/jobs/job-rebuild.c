@@ -14,17 +14,15 @@
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/base/blocking.h"
-#include "block/opus-raid/jobs/job.h"
-#include "block/opus-raid/jobs/job-rebuild.h"
 #include "block/opus-raid/consistency/journal.h"
+#include "block/opus-raid/consistency/ppl.h"
+#include "block/opus-raid/jobs/job-rebuild.h"
+#include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/member/member.h"
 #include "block/opus-raid/members/membership.h"
-#include "block/opus-raid/setup/change-policy.h"
-#include "block/opus-raid/consistency/ppl.h"
 #include "block/opus-raid/redundancy/rebuild.h"
-#include "block/opus-raid/jobs/supervisor.h"
 
 /* Work that may have to be done again after a crash. */
 #define CHECKPOINT_MS   1000
@@ -41,7 +39,8 @@ static int coroutine_fn GRAPH_RDLOCK rebuild_step(OpusJob *job,
 {
     RebuildJob *r = container_of(job, RebuildJob, common);
     int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
-    int ret = opus_rebuild_step(job->s, &job->pace, bytes);
+    OpusStepLimit limit = opus_pace_limit(&job->pace);
+    int ret = opus_rebuild_step(job->s, &limit, bytes);
 
     if (ret == 0 && *bytes && now >= r->next_checkpoint_ms) {
         ret = opus_array_rebuild_checkpoint(job->s);
@@ -130,7 +129,7 @@ static void rebuild_clean(Job *job)
 
     s->rebuild_job = NULL;
     if (!opus_rebuild_is_active(s)) {
-        opus_watch_look(s);
+        opus_array_changed(s);
     }
     opus_job_let_go(opus_job(job));
 }
@@ -214,7 +213,7 @@ static int coroutine_fn GRAPH_RDLOCK begin_co(OpusRaid *s, void *opaque,
 {
     Begin *begin = opaque;
 
-    opus_policy_teach(s, begin->m);
+    opus_array_teach_target(s, begin->m);
     return begin->replace
            ? opus_array_replace_begin(s, begin->m, begin->slot)
            : opus_array_rebuild_begin(s, begin->m, begin->slot);

@@ -14,10 +14,10 @@
 #include "qapi/error.h"
 #include "block/opus-raid/array/array.h"
 #include "block/opus-raid/base/blocking.h"
-#include "block/opus-raid/jobs/job.h"
-#include "block/opus-raid/jobs/job-resync.h"
-#include "block/opus-raid/redundancy/resync.h"
 #include "block/opus-raid/consistency/start.h"
+#include "block/opus-raid/jobs/job-resync.h"
+#include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/redundancy/resync.h"
 
 /* Work that may have to be done again after a crash of a clean array. */
 #define CHECKPOINT_MS   10000
@@ -32,7 +32,8 @@ static int coroutine_fn GRAPH_RDLOCK resync_step(OpusJob *job, uint64_t *bytes)
 {
     ResyncJob *r = container_of(job, ResyncJob, common);
     int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
-    int ret = opus_resync_step(job->s, &job->pace, &r->verify, bytes);
+    OpusStepLimit limit = opus_pace_limit(&job->pace);
+    int ret = opus_resync_step(job->s, &limit, &r->verify, bytes);
 
     if (ret == 0 && *bytes && now >= r->next_checkpoint_ms) {
         ret = opus_array_resync_checkpoint(job->s);

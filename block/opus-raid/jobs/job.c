@@ -12,8 +12,8 @@
 #include "block/block-io.h"
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
+#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/jobs/job.h"
-#include "block/opus-raid/array/lengths.h"
 
 OpusJob *opus_job_create(OpusRaid *s, const BlockJobDriver *driver,
                          const char *id, uint64_t speed, int flags,

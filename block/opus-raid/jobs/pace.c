@@ -69,7 +69,12 @@ static uint64_t share_of(uint64_t bytes_per_second, int64_t ns)
     return bytes_per_second / (NANOSECONDS_PER_SECOND / ns);
 }
 
-uint64_t opus_pace_budget(OpusPace *pace)
+static bool guest_is_quiet(void *opaque)
+{
+    return !opus_pace_guest_is_busy(opaque);
+}
+
+OpusStepLimit opus_pace_limit(OpusPace *pace)
 {
     uint64_t max = qatomic_read(&pace->job->speed);
     uint64_t budget = max ? share_of(max, STEP_NS) : STEP_BYTES;
@@ -78,7 +83,9 @@ uint64_t opus_pace_budget(OpusPace *pace)
         budget = MIN(budget, share_of(qatomic_read(
                                   &pace->s->rebuild_speed_min), STEP_NS));
     }
-    return MAX(budget, 1);
+    return (OpusStepLimit) {
+        .bytes = MAX(budget, 1), .go_on = guest_is_quiet, .opaque = pace,
+    };
 }
 
 /* Until it is time by the lowest speed, or the guest is no longer busy. */

@@ -7,6 +7,7 @@
 
 #include "block/blockjob.h"
 #include "block/opus-raid/array/opus-raid.h"
+#include "block/opus-raid/redundancy/window.h"
 
 /* What md has by default: 1000 KiB/s, but for a round number. */
 #define OPUS_PACE_MIN_DEFAULT   (1024 * 1024)
@@ -30,8 +31,11 @@ void opus_pace_init(OpusPace *pace, OpusRaid *s, BlockJob *job);
  */
 bool opus_pace_guest_is_busy(OpusPace *pace);
 
-/* Bytes that the next step may do; a step may round it up to one unit. */
-uint64_t opus_pace_budget(OpusPace *pace);
+/*
+ * What the next step may do: less, and no more units than one at a time, while
+ * the guest is busy.
+ */
+OpusStepLimit opus_pace_limit(OpusPace *pace);
 
 /**
  * opus_pace_wait: wait until it is time for the next step

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Watch: starts the jobs that an array needs
+ * Supervisor: starts the jobs that an array needs
  *
  * Owns: when jobs start by themselves.
  * Must not know: what they do.
@@ -11,9 +11,10 @@
 #include "block/block-global-state.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
-#include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/jobs/job-rebuild.h"
 #include "block/opus-raid/jobs/job-resync.h"
+#include "block/opus-raid/jobs/job.h"
 #include "block/opus-raid/jobs/supervisor.h"
 
 /* Until another look, where a job of the same name has just ended. */
@@ -30,7 +31,7 @@ static bool belongs_to_monitor(const BlockDriverState *bs)
     return false;
 }
 
-static void watch_look(void *opaque)
+static void look(void *opaque)
 {
     OpusRaid *s = opaque;
     bool rebuild = opus_rebuild_is_wanted(s);
@@ -50,7 +51,7 @@ static void watch_look(void *opaque)
      */
     if (qatomic_read(&s->bs->quiesce_counter) || !id ||
         qatomic_read(&s->rebuild_starting)) {
-        timer_mod(s->watch_retry,
+        timer_mod(s->look_again,
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + RETRY_MS);
     } else if (!(rebuild ? opus_rebuild_start(s, id, JOB_DEFAULT, &err)
                          : opus_resync_start(s, id, &err))) {
@@ -58,26 +59,21 @@ static void watch_look(void *opaque)
     }
 }
 
-void opus_watch_begin(OpusRaid *s)
+void opus_supervisor_begin(OpusRaid *s)
 {
     GLOBAL_STATE_CODE();
-    s->watch_bh = aio_bh_new(qemu_get_aio_context(), watch_look, s);
-    s->watch_retry = aio_timer_new(qemu_get_aio_context(),
-                                   QEMU_CLOCK_REALTIME, SCALE_MS, watch_look,
+    s->changed_bh = aio_bh_new(qemu_get_aio_context(), look, s);
+    s->look_again = aio_timer_new(qemu_get_aio_context(),
+                                   QEMU_CLOCK_REALTIME, SCALE_MS, look,
                                    s);
-    opus_watch_look(s);
+    opus_array_changed(s);
 }
 
-void opus_watch_end(OpusRaid *s)
+void opus_supervisor_end(OpusRaid *s)
 {
     GLOBAL_STATE_CODE();
-    qemu_bh_delete(s->watch_bh);
-    s->watch_bh = NULL;
-    timer_free(s->watch_retry);
-    s->watch_retry = NULL;
-}
-
-void opus_watch_look(OpusRaid *s)
-{
-    qemu_bh_schedule(s->watch_bh);
+    qemu_bh_delete(s->changed_bh);
+    s->changed_bh = NULL;
+    timer_free(s->look_again);
+    s->look_again = NULL;
 }

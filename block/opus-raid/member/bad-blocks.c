@@ -19,7 +19,7 @@
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/member/call.h"
-#include "block/opus-raid/member/member.h"
+#include "block/opus-raid/member/io.h"
 #include "block/opus-raid/trace.h"
 #include "util/raid/md-badblocks.h"
 
@@ -101,7 +101,7 @@ int coroutine_fn GRAPH_RDLOCK opus_bad_log_open(OpusMember *m)
     return ret;
 }
 
-int coroutine_fn opus_bad_log_open_new(const OpusNewMember *new,
+int coroutine_fn opus_bad_log_open_new(BlockBackend *blk,
                                        const MdSuper *super,
                                        struct OpusBadLog **log)
 {
@@ -110,7 +110,7 @@ int coroutine_fn opus_bad_log_open_new(const OpusNewMember *new,
 
     m->super = *super;
     WITH_GRAPH_RDLOCK_GUARD() {
-        m->child = (BdrvChild *)blk_root(new->blk);
+        m->child = (BdrvChild *)blk_root(blk);
         ret = opus_bad_log_open(m);
     }
     *log = m->bad;
@@ -169,6 +169,7 @@ static int coroutine_fn GRAPH_RDLOCK write_log(OpusMember *m)
 {
     struct OpusBadLog *log = m->bad;
     bool down = log->next.nr > log->known.nr;
+    QEMUIOVector qiov;
 
     md_bad_blocks_encode(&log->next, log->image, log->bytes);
     for (size_t n = 0; n < log->bytes; n += RAID_SECTOR_BYTES) {
@@ -179,8 +180,9 @@ static int coroutine_fn GRAPH_RDLOCK write_log(OpusMember *m)
                                           RAID_SECTOR_BYTES)) {
             continue;
         }
-        ret = opus_member_pwrite(m, log->off + at, log->image + at,
-                                 RAID_SECTOR_BYTES, BDRV_REQ_FUA);
+        qemu_iovec_init_buf(&qiov, log->image + at, RAID_SECTOR_BYTES);
+        ret = opus_member_pwritev_raw(m, log->off + at, RAID_SECTOR_BYTES,
+                                      &qiov, 0, BDRV_REQ_FUA);
         if (ret < 0) {
             log->disk_is_known = false;
             return ret;

@@ -2,13 +2,14 @@
 /*
  * Bad blocks: the places of a member that hold nothing, by md's log of them
  *
- * Offsets are as in member.h.
+ * Offsets are as in io.h.
  */
 #ifndef BLOCK_OPUS_RAID_MEMBER_BAD_BLOCKS_H
 #define BLOCK_OPUS_RAID_MEMBER_BAD_BLOCKS_H
 
-#include "block/opus-raid/members/candidate.h"
-#include "block/opus-raid/array/opus-raid.h"
+#include "system/block-backend.h"
+#include <linux/raid/md_p.h>
+#include "block/opus-raid/member/member.h"
 
 /**
  * opus_bad_log_open: read the log of a member, if its superblock names one
@@ -22,7 +23,7 @@ int coroutine_fn GRAPH_RDLOCK opus_bad_log_open(OpusMember *m);
  * opus_bad_log_open_new: the same for one that is not a member yet
  * @log: set to what opus_bad_log_take() makes the member's, or NULL
  */
-int coroutine_fn opus_bad_log_open_new(const OpusNewMember *new,
+int coroutine_fn opus_bad_log_open_new(BlockBackend *blk,
                                        const MdSuper *super,
                                        struct OpusBadLog **log);
 void opus_bad_log_take(OpusMember *m, struct OpusBadLog *log);
@@ -70,7 +71,7 @@ int coroutine_fn GRAPH_RDLOCK opus_bad_log_add(OpusMember *m, int64_t off,
  * opus_bad_log_written: a range was written, so it is good again
  *
  * What was written is flushed before the log says so, and the log is durable
- * when this returns. Called by member.c only. Returns 0 or a negative errno.
+ * when this returns. Called by write.h only. Returns 0 or a negative errno.
  */
 int coroutine_fn GRAPH_RDLOCK opus_bad_log_written(OpusMember *m, int64_t off,
                                                    int64_t bytes);

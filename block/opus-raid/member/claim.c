@@ -23,11 +23,11 @@
 #include "block/block-io.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
+#include "block/opus-raid/base/node.h"
+#include "block/opus-raid/base/posix-fd.h"
 #include "block/opus-raid/member/claim.h"
-#include "block/opus-raid/control/driver.h"
 #include "block/opus-raid/member/holder.h"
 #include "block/opus-raid/member/member.h"
-#include "block/opus-raid/base/posix-fd.h"
 
 /* mdadm and others hold a device for a moment, to look at it. */
 #define WAIT_STEPS      25
@@ -207,25 +207,25 @@ void opus_claim_release(OpusClaim *claim)
     g_free(claim);
 }
 
-bool GRAPH_RDLOCK opus_claims_take(OpusRaid *s, Error **errp)
+bool GRAPH_RDLOCK opus_claims_take(OpusMember *members, unsigned nr,
+                                   const char *array, Error **errp)
 {
-    g_autofree bool *taken = g_new0(bool, s->nr_members);
+    g_autofree bool *taken = g_new0(bool, nr);
     ERRP_GUARD();
 
-    for (unsigned i = 0; i < s->nr_members; i++) {
-        OpusMember *m = &s->members[i];
+    for (unsigned i = 0; i < nr; i++) {
+        OpusMember *m = &members[i];
 
         if (m->claim) {
             continue;
         }
         m->claim = opus_claim_take(m->child->bs, opus_member_name(m), errp);
         if (!m->claim) {
-            error_prepend(errp, "Cannot assemble array '%s': ",
-                          bdrv_get_node_name(s->bs));
+            error_prepend(errp, "Cannot assemble array '%s': ", array);
             while (i-- > 0) {
                 if (taken[i]) {
-                    opus_claim_release(s->members[i].claim);
-                    s->members[i].claim = NULL;
+                    opus_claim_release(members[i].claim);
+                    members[i].claim = NULL;
                 }
             }
             return false;
@@ -235,10 +235,10 @@ bool GRAPH_RDLOCK opus_claims_take(OpusRaid *s, Error **errp)
     return true;
 }
 
-void opus_claims_release(OpusRaid *s)
+void opus_claims_release(OpusMember *members, unsigned nr)
 {
-    for (unsigned i = 0; i < s->nr_members; i++) {
-        opus_claim_release(s->members[i].claim);
-        s->members[i].claim = NULL;
+    for (unsigned i = 0; i < nr; i++) {
+        opus_claim_release(members[i].claim);
+        members[i].claim = NULL;
     }
 }

@@ -5,7 +5,7 @@
 #ifndef BLOCK_OPUS_RAID_MEMBER_CLAIM_H
 #define BLOCK_OPUS_RAID_MEMBER_CLAIM_H
 
-#include "block/opus-raid/array/opus-raid.h"
+#include "block/opus-raid/member/member.h"
 
 /* What is held for one member; of a member that is no device it is empty. */
 typedef struct OpusClaim OpusClaim;
@@ -26,11 +26,13 @@ void opus_claim_release(OpusClaim *claim);
 
 /**
  * opus_claims_take: claim the devices of all members that have no claim yet
+ * @array: the array's node name
  *
  * To be called before anything is read by which a writable array is judged.
  * When it fails nothing has changed.
  */
-bool GRAPH_RDLOCK opus_claims_take(OpusRaid *s, Error **errp);
-void opus_claims_release(OpusRaid *s);
+bool GRAPH_RDLOCK opus_claims_take(OpusMember *members, unsigned nr,
+                                   const char *array, Error **errp);
+void opus_claims_release(OpusMember *members, unsigned nr);
 
 #endif /* BLOCK_OPUS_RAID_MEMBER_CLAIM_H */

@@ -2,7 +2,7 @@
 /*
  * Timeout: give up requests that a member does not answer
  *
- * Owns: requests that have been given up, and which members are condemned.
+ * Owns: requests that have been given up.
  * Must not know: what is done about a member that does not answer.
  * Threads: calls are made and given up in the thread they came from; the main
  * loop only looks how old they are.
@@ -26,7 +26,8 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "block/opus-raid/base/bounce.h"
-#include "block/opus-raid/array/opus-raid.h"
+#include "block/opus-raid/base/stats.h"
+#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/member/timeout.h"
 #include "block/opus-raid/trace.h"
 
@@ -50,8 +51,11 @@ struct OpusTimedCall {
     QLIST_ENTRY(OpusTimedCall) next_abandoned;
 };
 
-void opus_timeouts_init(OpusTimeouts *t)
+void opus_timeouts_init(OpusTimeouts *t, OpusMayGiveUpFn *may_give_up,
+                        void *opaque)
 {
+    t->may_give_up = may_give_up;
+    t->opaque = opaque;
     qemu_mutex_init(&t->abandoned_lock);
     QLIST_INIT(&t->abandoned);
     for (unsigned i = 0; i < OPUS_TIMEOUT_SHARDS; i++) {
@@ -60,17 +64,15 @@ void opus_timeouts_init(OpusTimeouts *t)
     }
 }
 
-void opus_timeouts_destroy(OpusRaid *s)
+void opus_timeouts_destroy(OpusTimeouts *t, const char *array)
 {
-    OpusTimeouts *t = &s->timeouts;
     unsigned nr = qatomic_read(&t->nr_abandoned);
 
     GLOBAL_STATE_CODE();
 
     if (nr) {
         warn_report("opus-raid node '%s': waiting for %u request(s) that "
-                    "members have not answered", bdrv_get_node_name(s->bs),
-                    nr);
+                    "members have not answered", array, nr);
         AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_read(&t->nr_abandoned));
     }
     timer_free(t->timer);
@@ -110,24 +112,8 @@ static void tick(void *opaque)
     arm_timer(t);
 }
 
-void opus_timeouts_apply(OpusRaid *s)
+void opus_timeouts_set(OpusTimeouts *t, uint32_t limit_ms)
 {
-    bool timed = s->timeouts.limit_ms && (raid_has_parity(&s->geom) ||
-                                          raid_has_mirrors(&s->geom));
-
-    for (unsigned i = 0; i < s->nr_members; i++) {
-        OpusMember *m = &s->members[i];
-
-        m->array = s;
-        m->timed = timed;
-        m->detour = timed || m->home_only;
-    }
-}
-
-void opus_timeouts_set(OpusRaid *s, uint32_t limit_ms)
-{
-    OpusTimeouts *t = &s->timeouts;
-
     GLOBAL_STATE_CODE();
 
     t->limit_ms = limit_ms;
@@ -138,12 +124,10 @@ void opus_timeouts_set(OpusRaid *s, uint32_t limit_ms)
                                  SCALE_MS, tick, t);
         arm_timer(t);
     }
-    opus_timeouts_apply(s);
 }
 
-unsigned opus_timeouts_abandoned(OpusRaid *s, const BdrvChild *child)
+unsigned opus_timeouts_abandoned(OpusTimeouts *t, const BdrvChild *child)
 {
-    OpusTimeouts *t = &s->timeouts;
     OpusTimedCall *c;
     unsigned nr = 0;
 
@@ -154,47 +138,12 @@ unsigned opus_timeouts_abandoned(OpusRaid *s, const BdrvChild *child)
     return nr;
 }
 
-/*
- * May @m be given up? When several members do not answer, only as many are
- * as the array can do without.
- */
-static bool condemn(OpusMember *m)
-{
-    OpusRaid *s = m->array;
-    RaidMask lost_slots = opus_missing_slots(s);
-
-    QEMU_LOCK_GUARD(&s->state_lock);
-
-    if (m->condemned || lost_slots == ~(RaidMask)0) {
-        return true;
-    }
-    if (m == s->replacement) {
-        qatomic_set(&m->condemned, true);
-        return true;            /* nobody needs it */
-    }
-    for (unsigned i = 0; i < s->nr_members; i++) {
-        const OpusMember *other = &s->members[i];
-
-        if (other->slot >= 0 && other != s->replacement &&
-            (other->condemned || other == m)) {
-            lost_slots |= RAID_BIT(other->slot);
-        }
-    }
-    if (raid_array_state_of(&s->geom, lost_slots,
-                            s->resync_offset == MD_RESYNC_DONE, s->forced) ==
-        RAID_ARRAY_FAILED) {
-        return false;
-    }
-    qatomic_set(&m->condemned, true);
-    return true;
-}
-
 static OpusTimedCall *coroutine_fn timed_call_new(OpusMember *m,
                                                   const OpusChildCall *call)
 {
     OpusTimedCall *c = g_new0(OpusTimedCall, 1);
 
-    c->timeouts = &m->array->timeouts;
+    c->timeouts = m->timed_by;
     c->call = *call;
     c->call.given_up = &c->abandoned;
     c->waiter = qemu_coroutine_self();
@@ -269,7 +218,8 @@ static bool coroutine_fn wait_for_call(OpusMember *m, OpusTimedCall *c)
     while (!c->done && !give_up) {
         qatomic_set(&c->waiting, true);
         qemu_coroutine_yield();
-        give_up = !c->done && ++asked > 1 && condemn(m);
+        give_up = !c->done && ++asked > 1 &&
+                  c->timeouts->may_give_up(m, c->timeouts->opaque);
     }
     WITH_QEMU_LOCK_GUARD(&shard->lock) {
         QTAILQ_REMOVE(&shard->calls, c, next);

@@ -11,13 +11,12 @@
 #define BLOCK_OPUS_RAID_MEMBER_TIMEOUT_H
 
 #include "block/opus-raid/member/call.h"
+#include "block/opus-raid/member/member.h"
 #include "qemu/queue.h"
 #include "qemu/thread.h"
 
 #define OPUS_TIMEOUT_SHARDS 16
 
-struct OpusMember;
-struct OpusRaid;
 typedef struct OpusTimedCall OpusTimedCall;
 
 /* Calls of some threads, the oldest first. */
@@ -26,7 +25,17 @@ typedef struct OpusTimeoutShard {
     QTAILQ_HEAD(, OpusTimedCall) calls;
 } QEMU_ALIGNED(64) OpusTimeoutShard;
 
-typedef struct OpusTimeouts {
+/*
+ * May @m be given up? When several members do not answer, only as many are as
+ * the array can do without. Any thread. Sets m->condemned if so.
+ */
+typedef bool OpusMayGiveUpFn(OpusMember *m, void *opaque);
+
+struct OpusTimeouts {
+    /* Constant */
+    OpusMayGiveUpFn *may_give_up;
+    void *opaque;
+
     /* Main loop only */
     uint32_t limit_ms;          /* 0: requests may take as long as they like */
     QEMUTimer *timer;           /* or NULL */
@@ -36,25 +45,24 @@ typedef struct OpusTimeouts {
     QemuMutex abandoned_lock;
     QLIST_HEAD(, OpusTimedCall) abandoned;
     OpusTimeoutShard shards[OPUS_TIMEOUT_SHARDS];
-} OpusTimeouts;
+};
 
-void opus_timeouts_init(OpusTimeouts *t);
+void opus_timeouts_init(OpusTimeouts *t, OpusMayGiveUpFn *may_give_up,
+                        void *opaque);
 
 /**
  * opus_timeouts_destroy: the end of an array
+ * @array: its node name
  *
  * Waits for abandoned requests as long as it takes: they use the node.
  */
-void opus_timeouts_destroy(struct OpusRaid *s);
+void opus_timeouts_destroy(OpusTimeouts *t, const char *array);
 
 /* Change the limit. Main loop, while the array is drained or not yet open. */
-void opus_timeouts_set(struct OpusRaid *s, uint32_t limit_ms);
-
-/* Members have changed: each learns which way its requests go. */
-void opus_timeouts_apply(struct OpusRaid *s);
+void opus_timeouts_set(OpusTimeouts *t, uint32_t limit_ms);
 
 /* How many abandoned requests does a node still have? Any thread. */
-unsigned opus_timeouts_abandoned(struct OpusRaid *s, const BdrvChild *child);
+unsigned opus_timeouts_abandoned(OpusTimeouts *t, const BdrvChild *child);
 
 /**
  * opus_timed_call: opus_child_call() that gives up
@@ -66,7 +74,7 @@ unsigned opus_timeouts_abandoned(struct OpusRaid *s, const BdrvChild *child);
  * waits. Returns 0, -ETIMEDOUT, or a negative errno of the child. After
  * -ETIMEDOUT, the member must be failed before the request is answered.
  */
-int coroutine_fn GRAPH_RDLOCK opus_timed_call(struct OpusMember *m,
+int coroutine_fn GRAPH_RDLOCK opus_timed_call(OpusMember *m,
                                               const OpusChildCall *call);
 
 #endif /* BLOCK_OPUS_RAID_MEMBER_TIMEOUT_H */

@@ -15,10 +15,10 @@
 #include "qemu/job.h"
 #include "qemu/memalign.h"
 #include "qemu/units.h"
-#include "block/opus-raid/setup/assembly.h"
+#include "block/opus-raid/base/node.h"
+#include "block/opus-raid/base/uuid.h"
 #include "block/opus-raid/member/member.h"
 #include "block/opus-raid/members/candidate.h"
-#include "block/opus-raid/control/permissions.h"
 
 /* Where foreign metadata may be: this much at each end of a member. */
 #define FOREIGN_BYTES       (1 * MiB)

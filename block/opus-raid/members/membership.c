@@ -21,15 +21,15 @@
 #include "util/raid/extension.h"
 #include "util/raid/recover.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/setup/assembly.h"
-#include "block/opus-raid/member/bad-blocks.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/base/blocking.h"
-#include "block/opus-raid/control/driver.h"
-#include "block/opus-raid/member/member.h"
-#include "block/opus-raid/members/membership.h"
-#include "block/opus-raid/members/candidate.h"
+#include "block/opus-raid/array/may-lose.h"
 #include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/base/blocking.h"
+#include "block/opus-raid/base/node.h"
+#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/member/bad-blocks.h"
+#include "block/opus-raid/member/member.h"
+#include "block/opus-raid/members/candidate.h"
+#include "block/opus-raid/members/membership.h"
 
 /* Zeroed at the start of a new member, even where data start before. */
 #define WIPE_BYTES  (1024 * 1024)
@@ -50,7 +50,7 @@ bool opus_member_can_return(OpusRaid *s, const MdSuper *super)
     a->events = s->events;
     a->missing_slots = opus_missing_slots(s);
     return md_super_role(super) < s->geom.nr_slots &&
-           opus_bits_tell(s, a, super);
+           opus_bitmap_covers(s, a, super);
 }
 
 static const OpusMember *any_in_sync(const OpusRaid *s)
@@ -191,7 +191,7 @@ static bool coroutine_fn find_returning(OpusRaid *s, const OpusNewMember *m,
         return false;
     }
     ret = opus_new_member_await(m) ?:
-          opus_bad_log_open_new(m, &add->super, &add->bad);
+          opus_bad_log_open_new(m->blk, &add->super, &add->bad);
     if (ret < 0) {
         warn_report("opus-raid node '%s': member '%s' can't come back for what "
                     "it missed: its bad-block log can't be %s",
@@ -291,6 +291,19 @@ static void move_members(OpusRaid *s, OpusMember *to)
     s->members = to;
 }
 
+void opus_set_request_flags(OpusRaid *s)
+{
+    BlockDriverState *bs = s->bs;
+    int zero_flags = BDRV_REQ_MAY_UNMAP;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        zero_flags &= s->members[i].child->bs->supported_zero_flags;
+    }
+    bs->supported_zero_flags = BDRV_REQ_FUA | zero_flags;
+    bs->supported_write_flags = BDRV_REQ_FUA | BDRV_REQ_REGISTERED_BUF;
+    bs->supported_read_flags = BDRV_REQ_REGISTERED_BUF;
+}
+
 static bool attach(OpusRaid *s, Addition *add, Error **errp)
 {
     g_autofree char *name = free_child_name(s);
@@ -329,8 +342,8 @@ static bool attach(OpusRaid *s, Addition *add, Error **errp)
     m->home_only = opus_member_needs_home(child->bs);
     m->label = opus_node_label(child->bs);
     bdrv_graph_rdunlock_main_loop();
-    opus_timeouts_apply(s);
-    opus_set_request_flags(s->bs);
+    opus_array_apply_timeouts(s);
+    opus_set_request_flags(s);
     return true;
 }
 
@@ -362,7 +375,7 @@ static void detach(OpusRaid *s, OpusMember *m)
     bdrv_graph_wrlock();
     bdrv_unref_child(s->bs, child);
     bdrv_graph_wrunlock();
-    opus_set_request_flags(s->bs);
+    opus_set_request_flags(s);
 }
 
 static int coroutine_fn GRAPH_RDLOCK add_spare_co(OpusRaid *s, void *opaque,
@@ -496,7 +509,7 @@ bool opus_member_remove(OpusRaid *s, const char *name, Error **errp)
         error_setg(errp, "Member '%s' has just been taken into use", name);
         m = NULL;
     }
-    nr_abandoned = m ? opus_timeouts_abandoned(s, m->child) : 0;
+    nr_abandoned = m ? opus_timeouts_abandoned(&s->timeouts, m->child) : 0;
     if (nr_abandoned) {
         error_setg(errp, "Member '%s' still has %u request(s) that it did not "
                    "answer in time: it can be removed when they have come "

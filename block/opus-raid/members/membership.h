@@ -36,4 +36,7 @@ bool opus_member_fail(OpusRaid *s, const char *name, Error **errp);
 /* Let go of a member that is not in use; nothing is written to it. */
 bool opus_member_remove(OpusRaid *s, const char *name, Error **errp);
 
+/* What all members can do; again when one was added. Main loop. */
+void opus_set_request_flags(OpusRaid *s);
+
 #endif /* BLOCK_OPUS_RAID_MEMBERS_MEMBERSHIP_H */

@@ -24,10 +24,9 @@
 #include "block/block-io.h"
 #include "util/raid/parity.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/base/bounce.h"
-#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/base/parallel.h"
+#include "block/opus-raid/member/write.h"
 #include "block/opus-raid/redundancy/no-room.h"
 #include "block/opus-raid/redundancy/verify.h"
 

@@ -19,11 +19,11 @@
 #include "block/opus-raid/array/array.h"
 #include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/redundancy/mirror/mirror.h"
-#include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/consistency/ppl.h"
-#include "block/opus-raid/redundancy/rebuild.h"
+#include "block/opus-raid/redundancy/mirror/mirror.h"
 #include "block/opus-raid/redundancy/parity/stripe.h"
+#include "block/opus-raid/redundancy/rebuild.h"
+#include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/trace.h"
 
 bool opus_rebuild_is_active(const OpusRaid *s)
@@ -36,9 +36,9 @@ bool opus_rebuild_is_active(const OpusRaid *s)
  * What guards a chunk of the target: its stripe, or the chunk of the array of
  * which it is a copy. False when nothing is there.
  */
-static bool chunk_key(OpusPass *pass, uint64_t chunk, uint64_t *key)
+static bool chunk_key(OpusWindow *window, uint64_t chunk, uint64_t *key)
 {
-    const OpusRaid *s = pass->s;
+    const OpusRaid *s = window->s;
     RaidLoc loc = {
         .slot = s->rebuild_slot,
         .member_off = chunk << s->geom.chunk_shift,
@@ -68,17 +68,17 @@ static bool chunk_is_needed(OpusRaid *s, uint64_t sync_off, uint64_t bytes)
                                           RAID_SECTOR_BYTES));
 }
 
-/* A pass, and the member that it is for. */
+/* A window, and the member that it is for. */
 typedef struct Rebuild {
-    OpusPass pass;
+    OpusWindow window;
     OpusMember *to;
 } Rebuild;
 
-static int coroutine_fn GRAPH_RDLOCK rebuild_chunk(OpusPass *pass,
+static int coroutine_fn GRAPH_RDLOCK rebuild_chunk(OpusWindow *window,
                                                    uint64_t chunk)
 {
-    OpusRaid *s = pass->s;
-    OpusMember *to = container_of(pass, Rebuild, pass)->to;
+    OpusRaid *s = window->s;
+    OpusMember *to = container_of(window, Rebuild, window)->to;
     RaidLoc loc = {
         .slot = s->rebuild_slot,
         .member_off = chunk << s->geom.chunk_shift,
@@ -107,10 +107,10 @@ static int coroutine_fn GRAPH_RDLOCK rebuild_chunk(OpusPass *pass,
  * In order, and with the chunk locked. Once the target has failed, or the
  * member that it was to replace, what is done counts no more.
  */
-static void chunk_passed(OpusPass *pass, uint64_t chunk)
+static void chunk_passed(OpusWindow *window, uint64_t chunk)
 {
-    OpusRaid *s = pass->s;
-    OpusMember *to = container_of(pass, Rebuild, pass)->to;
+    OpusRaid *s = window->s;
+    OpusMember *to = container_of(window, Rebuild, window)->to;
 
     QEMU_LOCK_GUARD(&s->state_lock);
     if (to->state == RAID_MEMBER_REBUILDING && to->slot >= 0) {
@@ -120,13 +120,14 @@ static void chunk_passed(OpusPass *pass, uint64_t chunk)
     }
 }
 
-static const OpusPassOps rebuild_ops = {
+static const OpusWindowOps rebuild_ops = {
     .key = chunk_key,
     .work = rebuild_chunk,
     .passed = chunk_passed,
 };
 
-int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, OpusPace *pace,
+int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
+                                                const OpusStepLimit *limit,
                                                 uint64_t *bytes)
 {
     bool skip = s->rebuild_by_bitmap && s->geom.level != RAID_LEVEL_10 &&
@@ -137,14 +138,14 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, OpusPace *pace,
     uint64_t left = s->geom.member_bytes - done;
     uint64_t first = done >> s->geom.chunk_shift;
     Rebuild r = {
-        .pass = {
+        .window = {
             .ops = &rebuild_ops,
             .s = s,
             .next = first,
-            .end = first + DIV_ROUND_UP(MIN(left, opus_pace_budget(pace)),
+            .end = first + DIV_ROUND_UP(MIN(left, limit->bytes),
                                         s->geom.chunk_bytes),
-            .max = opus_pass_width(s),
-            .pace = pace,
+            .max = opus_window_width(s),
+            .limit = limit,
         },
     };
     int ret;
@@ -160,8 +161,8 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, OpusPace *pace,
         return 0;
     }
     r.to = opus_rebuild_target(s);
-    ret = opus_pass_run(&r.pass);
-    *bytes = (r.pass.next - first) << s->geom.chunk_shift;
+    ret = opus_window_run(&r.window);
+    *bytes = (r.window.next - first) << s->geom.chunk_shift;
     trace_opus_raid_rebuild(s->bs, s->rebuild_slot, done, done + *bytes, ret);
     return opus_rebuild_is_active(s) && opus_rebuild_target(s) == r.to ? ret
                                                                        : -EIO;

@@ -6,7 +6,7 @@
 #define BLOCK_OPUS_RAID_REDUNDANCY_REBUILD_H
 
 #include "block/opus-raid/array/opus-raid.h"
-#include "block/opus-raid/jobs/pace.h"
+#include "block/opus-raid/redundancy/window.h"
 
 /* Is there a slot whose member is being rebuilt? */
 bool opus_rebuild_is_active(const OpusRaid *s);
@@ -20,7 +20,8 @@ bool opus_rebuild_is_active(const OpusRaid *s);
  * OpusRaid.rebuild_done. Returns 0, or a negative errno when the slot can't be
  * computed, or the target or the array has failed.
  */
-int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, OpusPace *pace,
+int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
+                                                const OpusStepLimit *limit,
                                                 uint64_t *bytes);
 
 /**

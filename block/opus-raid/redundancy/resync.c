@@ -13,8 +13,8 @@
 
 #include "qemu/osdep.h"
 #include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/redundancy/resync.h"
+#include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/trace.h"
 
 uint64_t opus_resync_bytes(const OpusRaid *s)
@@ -47,40 +47,41 @@ bool opus_resync_next(OpusRaid *s, uint64_t from, uint64_t *start,
     return *start < *end;
 }
 
-typedef struct ResyncPass {
-    OpusPass pass;
+typedef struct ResyncWindow {
+    OpusWindow window;
     OpusVerify *v;
-} ResyncPass;
+} ResyncWindow;
 
-static int coroutine_fn GRAPH_RDLOCK resync_unit(OpusPass *pass, uint64_t unit)
+static int coroutine_fn GRAPH_RDLOCK resync_unit(OpusWindow *window, uint64_t unit)
 {
-    ResyncPass *r = container_of(pass, ResyncPass, pass);
+    ResyncWindow *r = container_of(window, ResyncWindow, window);
 
-    return opus_verify_unit(pass->s, unit, r->v);
+    return opus_verify_unit(window->s, unit, r->v);
 }
 
 /* In order, and with the unit locked. */
-static void unit_passed(OpusPass *pass, uint64_t unit)
+static void unit_passed(OpusWindow *window, uint64_t unit)
 {
-    OpusRaid *s = pass->s;
+    OpusRaid *s = window->s;
 
     qatomic_store_release(&s->resync_done,
                           MIN((unit + 1) << s->geom.chunk_shift,
                               opus_resync_bytes(s)));
 }
 
-static const OpusPassOps resync_ops = {
+static const OpusWindowOps resync_ops = {
     .work = resync_unit,
     .passed = unit_passed,
 };
 
-int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s, OpusPace *pace,
+int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s,
+                                               const OpusStepLimit *limit,
                                                OpusVerify *v, uint64_t *bytes)
 {
     uint64_t before = qatomic_read(&s->resync_done);
     uint64_t start;
     uint64_t end;
-    ResyncPass r;
+    ResyncWindow r;
     int ret;
 
     *bytes = 0;
@@ -92,20 +93,20 @@ int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s, OpusPace *pace,
     }
     /* What is left out is right: those who write there need not know. */
     qatomic_store_release(&s->resync_done, start);
-    end = MIN(end, start + opus_pace_budget(pace));
-    r = (ResyncPass) {
-        .pass = {
+    end = MIN(end, start + limit->bytes);
+    r = (ResyncWindow) {
+        .window = {
             .ops = &resync_ops,
             .s = s,
             .next = start >> s->geom.chunk_shift,
             .end = DIV_ROUND_UP(end, s->geom.chunk_bytes),
-            .max = opus_pass_width(s),
-            .pace = pace,
+            .max = opus_window_width(s),
+            .limit = limit,
         },
         .v = v,
     };
-    ret = opus_pass_run(&r.pass);
-    *bytes = (r.pass.next << s->geom.chunk_shift) - start;
+    ret = opus_window_run(&r.window);
+    *bytes = (r.window.next << s->geom.chunk_shift) - start;
     trace_opus_raid_resync(s->bs, before, before + *bytes,
                            v->mismatch_sectors, ret);
     return ret;

@@ -9,7 +9,7 @@
 #define BLOCK_OPUS_RAID_REDUNDANCY_RESYNC_H
 
 #include "block/opus-raid/array/opus-raid.h"
-#include "block/opus-raid/jobs/pace.h"
+#include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/redundancy/verify.h"
 
 /* All sync bytes of the array. */
@@ -35,7 +35,8 @@ bool opus_resync_next(OpusRaid *s, uint64_t from, uint64_t *start,
  * OpusRaid.resync_done. Returns 0, or a negative errno when redundancy can't
  * be made right at OpusRaid.resync_done, or a member or the array has failed.
  */
-int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s, OpusPace *pace,
+int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s,
+                                               const OpusStepLimit *limit,
                                                OpusVerify *v,
                                                uint64_t *bytes);
 

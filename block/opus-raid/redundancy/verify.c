@@ -24,12 +24,11 @@
 #include "util/raid/locate.h"
 #include "util/raid/parity.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/bad-blocks.h"
-#include "block/opus-raid/base/bounce.h"
-#include "block/opus-raid/redundancy/mirror/copies.h"
-#include "block/opus-raid/member/member.h"
-#include "block/opus-raid/base/parallel.h"
 #include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/base/bounce.h"
+#include "block/opus-raid/base/parallel.h"
+#include "block/opus-raid/member/write.h"
+#include "block/opus-raid/redundancy/mirror/copies.h"
 #include "block/opus-raid/redundancy/verify.h"
 
 /* A unit is worked on in pieces of this size, so that buffers stay small. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Pass: through an array unit by unit, in order, several under way at a time
+ * Window: through an array unit by unit, in order, several under way at a time
  *
  * Owns: the window of units that are locked.
  * Must not know: what is done with a unit, jobs.
@@ -19,14 +19,14 @@
 #include "qemu/osdep.h"
 #include "block/aio.h"
 #include "qemu/units.h"
-#include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/base/sabotage.h"
+#include "block/opus-raid/redundancy/window.h"
 
 /* On each member: enough to keep it busy, little enough for writers to wait. */
 #define WINDOW_BYTES    (4 * MiB)
 
 typedef struct Unit {
-    struct Window *window;
+    struct Progress *window;
     uint64_t number;
     OpusStripeLock lock;
     bool locked;
@@ -34,32 +34,32 @@ typedef struct Unit {
     int ret;
 } Unit;
 
-typedef struct Window {
-    OpusPass *pass;
+typedef struct Progress {
+    OpusWindow *window;
     uint64_t first;
     uint64_t head;              /* the first unit that was not passed */
     uint64_t tail;              /* the next one to begin */
     Coroutine *waiter;          /* for the head to be done */
-    Unit units[OPUS_PASS_MAX];
-} Window;
+    Unit units[OPUS_WINDOW_MAX];
+} Progress;
 
-unsigned opus_pass_width(const OpusRaid *s)
+unsigned opus_window_width(const OpusRaid *s)
 {
-    return MIN(MAX(WINDOW_BYTES >> s->geom.chunk_shift, 1), OPUS_PASS_MAX);
+    return MIN(MAX(WINDOW_BYTES >> s->geom.chunk_shift, 1), OPUS_WINDOW_MAX);
 }
 
-static Unit *window_unit(Window *w, uint64_t number)
+static Unit *window_unit(Progress *w, uint64_t number)
 {
-    return &w->units[number % OPUS_PASS_MAX];
+    return &w->units[number % OPUS_WINDOW_MAX];
 }
 
-/* The graph lock of opus_pass_run() covers it, for that waits for all. */
+/* The graph lock of opus_window_run() covers it, for that waits for all. */
 static void coroutine_fn unit_co(void *opaque)
 {
     Unit *unit = opaque;
-    Window *w = unit->window;
+    Progress *w = unit->window;
 
-    unit->ret = w->pass->ops->work(w->pass, unit->number);
+    unit->ret = w->window->ops->work(w->window, unit->number);
     unit->done = true;
     if (w->waiter && unit == window_unit(w, w->head)) {
         Coroutine *co = w->waiter;
@@ -70,7 +70,7 @@ static void coroutine_fn unit_co(void *opaque)
 }
 
 /* Of the locks that the window holds, that of the highest key. */
-static const OpusStripeLock *highest_lock(Window *w)
+static const OpusStripeLock *highest_lock(Progress *w)
 {
     const OpusStripeLock *highest = NULL;
 
@@ -86,9 +86,9 @@ static const OpusStripeLock *highest_lock(Window *w)
 }
 
 /* False when that would be to wait while others may wait for the window. */
-static bool coroutine_fn lock_unit(Window *w, Unit *unit, uint64_t key)
+static bool coroutine_fn lock_unit(Progress *w, Unit *unit, uint64_t key)
 {
-    OpusStripeLocks *locks = &w->pass->s->stripe_locks;
+    OpusStripeLocks *locks = &w->window->s->stripe_locks;
     const OpusStripeLock *highest = highest_lock(w);
 
     if (highest && key <= highest->stripe) {
@@ -99,12 +99,12 @@ static bool coroutine_fn lock_unit(Window *w, Unit *unit, uint64_t key)
 }
 
 /* False: not before the window is empty. */
-static bool coroutine_fn begin_unit(Window *w)
+static bool coroutine_fn begin_unit(Progress *w)
 {
-    OpusPass *pass = w->pass;
+    OpusWindow *window = w->window;
     Unit *unit = window_unit(w, w->tail);
     uint64_t key = w->tail;
-    bool lock = (!pass->ops->key || pass->ops->key(pass, w->tail, &key)) &&
+    bool lock = (!window->ops->key || window->ops->key(window, w->tail, &key)) &&
                 !OPUS_SABOTAGED(REBUILD_UNLOCKED);
 
     if (lock && !lock_unit(w, unit, key)) {
@@ -119,17 +119,17 @@ static bool coroutine_fn begin_unit(Window *w)
     return true;
 }
 
-static bool may_begin(Window *w)
+static bool may_begin(Progress *w)
 {
-    OpusPass *pass = w->pass;
+    const OpusWindow *window = w->window;
+    const OpusStepLimit *limit = window->limit;
 
-    return w->tail < pass->end && w->tail - w->head < pass->max &&
-           (w->tail == w->first || !pass->pace ||
-            !opus_pace_guest_is_busy(pass->pace));
+    return w->tail < window->end && w->tail - w->head < window->max &&
+           (w->tail == w->first || !limit->go_on || limit->go_on(limit->opaque));
 }
 
 /* Pass the units that are done, as far as there is no gap. */
-static int retire_units(Window *w, int ret)
+static int retire_units(Progress *w, int ret)
 {
     while (w->head < w->tail && window_unit(w, w->head)->done) {
         Unit *unit = window_unit(w, w->head);
@@ -138,30 +138,30 @@ static int retire_units(Window *w, int ret)
             ret = unit->ret;
         }
         if (ret == 0) {
-            w->pass->ops->passed(w->pass, unit->number);
-            w->pass->next = unit->number + 1;
+            w->window->ops->passed(w->window, unit->number);
+            w->window->next = unit->number + 1;
         }
         if (unit->locked) {
-            opus_stripe_unlock(&w->pass->s->stripe_locks, &unit->lock);
+            opus_stripe_unlock(&w->window->s->stripe_locks, &unit->lock);
         }
         w->head++;
     }
     return ret;
 }
 
-int coroutine_fn GRAPH_RDLOCK opus_pass_run(OpusPass *pass)
+int coroutine_fn GRAPH_RDLOCK opus_window_run(OpusWindow *window)
 {
-    Window w = {
-        .pass = pass, .first = pass->next, .head = pass->next,
-        .tail = pass->next,
+    Progress w = {
+        .window = window, .first = window->next, .head = window->next,
+        .tail = window->next,
     };
     bool more = true;
     bool stuck = false;
     int ret = 0;
 
-    assert(pass->max >= 1 && pass->max <= OPUS_PASS_MAX);
+    assert(window->max >= 1 && window->max <= OPUS_WINDOW_MAX);
     for (;;) {
-        while (more && !stuck && ret == 0 && w.tail - w.head < pass->max) {
+        while (more && !stuck && ret == 0 && w.tail - w.head < window->max) {
             more = may_begin(&w);
             if (more) {
                 stuck = !begin_unit(&w);

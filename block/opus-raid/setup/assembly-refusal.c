@@ -10,9 +10,8 @@
 #include "qemu/osdep.h"
 #include "block/block-io.h"
 #include "qapi/error.h"
-#include "block/opus-raid/setup/assembly.h"
-#include "block/opus-raid/setup/assembly-refusal.h"
 #include "block/opus-raid/member/member.h"
+#include "block/opus-raid/setup/assembly-refusal.h"
 #include "util/raid/md-bitmap.h"
 
 static const char *GRAPH_RDLOCK name_of(const OpusRaid *s, int member)

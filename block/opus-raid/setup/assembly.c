@@ -13,55 +13,21 @@
 #include "qapi/qapi-events-opus-raid.h"
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
-#include "qemu/uuid.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/setup/assembly.h"
-#include "block/opus-raid/setup/assembly-refusal.h"
-#include "block/opus-raid/member/bad-blocks.h"
+#include "block/opus-raid/array/may-lose.h"
+#include "block/opus-raid/array/life.h"
+#include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/array/superblocks.h"
 #include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/array/life.h"
-#include "block/opus-raid/member/member.h"
-#include "block/opus-raid/array/superblocks.h"
 #include "block/opus-raid/consistency/ppl.h"
-#include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/member/bad-blocks.h"
+#include "block/opus-raid/member/member.h"
+#include "block/opus-raid/setup/assembly-refusal.h"
+#include "block/opus-raid/setup/assembly.h"
 #include "block/opus-raid/setup/recovery.h"
 #include "block/opus-raid/trace.h"
 #include <linux/raid/md_p.h>
-
-bool opus_parse_uuid(const char *text, uint8_t *uuid, Error **errp)
-{
-    unsigned digits = 0;
-
-    memset(uuid, 0, 16);
-    for (const char *p = text; *p; p++) {
-        int digit = g_ascii_xdigit_value(*p);
-
-        if (*p == '-' || *p == ':') {
-            continue;
-        }
-        if (digit < 0 || digits == 32) {
-            digits = 0;
-            break;
-        }
-        uuid[digits / 2] |= digit << (digits % 2 ? 0 : 4);
-        digits++;
-    }
-    if (digits != 32) {
-        error_setg(errp, "'%s' is no UUID: 32 hexadecimal digits are needed",
-                   text);
-        return false;
-    }
-    return true;
-}
-
-char *opus_format_uuid(const uint8_t *uuid)
-{
-    QemuUUID u;
-
-    memcpy(u.data, uuid, sizeof(u.data));
-    return qemu_uuid_unparse_strdup(&u);
-}
 
 static int coroutine_fn GRAPH_RDLOCK
 read_candidates(OpusRaid *s, RaidCandidate *candidates, Error **errp)
@@ -151,27 +117,6 @@ static bool target_fits(const OpusRaid *s, const RaidAssembly *a,
            super->data_size_sectors >= fresh->size_sectors;
 }
 
-bool opus_bits_tell(OpusRaid *s, const RaidAssembly *a, const MdSuper *super)
-{
-    const MdSuper *in_sync[RAID_MAX_MEMBERS];
-    uint64_t events_cleared;
-    unsigned nr = 0;
-
-    if (!s->bitmap) {
-        return false;
-    }
-    for (unsigned i = 0; i < s->nr_members; i++) {
-        if (s->members[i].state == RAID_MEMBER_IN_SYNC) {
-            in_sync[nr++] = &s->members[i].super;
-        }
-    }
-    WITH_QEMU_LOCK_GUARD(&s->bitmap->lock) {
-        events_cleared = s->bitmap->bits.super.events_cleared;
-    }
-    return raid_recover_readd(a, in_sync, nr, super, md_super_role(super),
-                              events_cleared);
-}
-
 /*
  * Go on with a rebuild of an earlier run, from its checkpoint. What was in
  * flight when the array was not closed cleanly may differ between its members,
@@ -197,7 +142,7 @@ static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
         s->slots[m->slot] = m;
         s->rebuild_slot = m->slot;
         if (m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP) {
-            s->rebuild_by_bitmap = opus_bits_tell(s, a, &m->super);
+            s->rebuild_by_bitmap = opus_bitmap_covers(s, a, &m->super);
             break;
         }
         if (a->resync_offset == MD_RESYNC_DONE) {
@@ -305,7 +250,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
         opus_life_event(s, replays ? RAID_LIFE_EVENT_REPLAY
                                    : RAID_LIFE_EVENT_OPEN);
     }
-    opus_timeouts_apply(s);
+    opus_array_apply_timeouts(s);
     opus_note_flags(s);
 }
 

@@ -22,22 +22,20 @@
 #include "qemu/lockable.h"
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/bad-blocks.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/base/blocking.h"
-#include "block/opus-raid/jobs/job.h"
-#include "block/opus-raid/consistency/journal.h"
 #include "block/opus-raid/array/life.h"
-#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/array/superblocks.h"
+#include "block/opus-raid/base/blocking.h"
 #include "block/opus-raid/base/parallel.h"
-#include "block/opus-raid/setup/change-policy.h"
+#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/consistency/journal.h"
 #include "block/opus-raid/consistency/ppl.h"
+#include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/member/write.h"
+#include "block/opus-raid/setup/change-policy.h"
 #include "block/opus-raid/trace.h"
 #include "util/raid/extension.h"
 #include "util/raid/recover.h"
 #include "util/raid/room.h"
-#include "block/opus-raid/jobs/supervisor.h"
 
 /* Units as large as md makes them, an anchor before and a header behind. */
 #define PPL_MIN_SECTORS ((MD_PPL_UNIT_BYTES + 2 * MD_PPL_HEADER_BYTES) / \
@@ -442,43 +440,9 @@ bool opus_policy_set(OpusRaid *s, OpusRaidConsistencyPolicy policy,
     ret = opus_control_run(s, change_co, c, errp);
     bdrv_drained_end(s->bs);
     s->rebuild_starting = false;
-    opus_watch_look(s);
+    opus_array_changed(s);
     opus_bitmap_free(c->bitmap);
     opus_ppl_free(c->ppl);
     opus_journal_free(c->journal);
     return ret == 0;
-}
-
-void opus_policy_teach(OpusRaid *s, OpusMember *m)
-{
-    const MdSuper *model = NULL;
-    RaidIntent intent;
-
-    for (unsigned i = 0; i < s->nr_members && !model; i++) {
-        if (s->members[i].state == RAID_MEMBER_IN_SYNC) {
-            model = &s->members[i].super;
-        }
-    }
-    intent = model ? raid_intent_of(model->feature_map) : RAID_INTENT_RESYNC;
-    if (m->state == RAID_MEMBER_STALE) {
-        /*
-         * It comes back for what the bitmap names, so it knew this bitmap: that
-         * is where it was, and so is the log of what the member does not hold.
-         */
-        return;
-    }
-    if (!model || (intent == raid_intent_of(m->super.feature_map) &&
-                   intent != RAID_INTENT_BITMAP)) {
-        return;
-    }
-    QEMU_LOCK_GUARD(&s->state_lock);
-    raid_intent_copy(&m->super, model);
-    if (m->super.bblog_offset_sectors != model->bblog_offset_sectors ||
-        m->super.bblog_size_sectors != model->bblog_size_sectors) {
-        /* It may be where bitmap or log go; and all will be written anyway. */
-        opus_bad_log_close(m);
-        m->super.feature_map &= ~MD_FEATURE_BAD_BLOCKS;
-        m->super.bblog_offset_sectors = 0;
-        m->super.bblog_size_sectors = 0;
-    }
 }

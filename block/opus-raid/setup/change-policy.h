@@ -40,13 +40,4 @@ static inline OpusRaidConsistencyPolicy opus_policy_of(const OpusRaid *s)
 bool opus_policy_set(OpusRaid *s, OpusRaidConsistencyPolicy policy,
                      uint64_t bitmap_chunk_bytes, Error **errp);
 
-/**
- * opus_policy_teach: a spare is going to get a slot
- *
- * Lets its superblock say of the policy what those of the members in sync say,
- * should it have changed while the spare was away. Called while no request is
- * in flight.
- */
-void opus_policy_teach(OpusRaid *s, OpusMember *m);
-
 #endif /* BLOCK_OPUS_RAID_SETUP_CHANGE_POLICY_H */

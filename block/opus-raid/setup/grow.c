@@ -20,11 +20,11 @@
 #include "qapi/error.h"
 #include "qemu/lockable.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/consistency/bitmap-resize.h"
-#include "block/opus-raid/setup/grow.h"
+#include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/io/requests.h"
 #include "block/opus-raid/member/member.h"
+#include "block/opus-raid/setup/grow.h"
 #include "block/opus-raid/trace.h"
 
 /* Zeroed with one request, so that a long one does not stand in the way. */

@@ -14,10 +14,10 @@
 #include "qemu/error-report.h"
 #include "qemu/memalign.h"
 #include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/member/call.h"
 #include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/consistency/ppl.h"
+#include "block/opus-raid/member/call.h"
+#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/setup/recovery.h"
 
 /* The bitmaps of all members, read one after the other. */

@@ -12,13 +12,12 @@
 #include "block/block-io.h"
 #include "qapi/qapi-events-opus-raid.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/bad-blocks.h"
-#include "block/opus-raid/base/bounce.h"
-#include "block/opus-raid/redundancy/mirror/copies.h"
-#include "block/opus-raid/member/member.h"
-#include "block/opus-raid/redundancy/mirror/mirror.h"
-#include "block/opus-raid/base/parallel.h"
 #include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/base/bounce.h"
+#include "block/opus-raid/base/parallel.h"
+#include "block/opus-raid/member/write.h"
+#include "block/opus-raid/redundancy/mirror/copies.h"
+#include "block/opus-raid/redundancy/mirror/mirror.h"
 #include "block/opus-raid/redundancy/no-room.h"
 
 /* One write to each usable copy of a piece of a chunk. */

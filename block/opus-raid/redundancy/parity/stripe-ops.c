@@ -16,10 +16,9 @@
 #include "block/block-io.h"
 #include "qapi/qapi-events-opus-raid.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/bad-blocks.h"
-#include "block/opus-raid/member/member.h"
-#include "block/opus-raid/base/parallel.h"
 #include "block/opus-raid/array/read-error.h"
+#include "block/opus-raid/base/parallel.h"
+#include "block/opus-raid/member/write.h"
 #include "block/opus-raid/redundancy/no-room.h"
 #include "block/opus-raid/redundancy/parity/stripe-ops.h"
 

@@ -16,15 +16,14 @@
 #include "block/block-io.h"
 #include "qapi/qapi-events-opus-raid.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/member/bad-blocks.h"
+#include "block/opus-raid/array/read-error.h"
 #include "block/opus-raid/base/bounce.h"
 #include "block/opus-raid/base/columns.h"
 #include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/member/member.h"
 #include "block/opus-raid/consistency/ppl.h"
-#include "block/opus-raid/array/read-error.h"
-#include "block/opus-raid/redundancy/parity/stripe.h"
+#include "block/opus-raid/member/write.h"
 #include "block/opus-raid/redundancy/parity/stripe-ops.h"
+#include "block/opus-raid/redundancy/parity/stripe.h"
 #include "block/opus-raid/trace.h"
 
 /* A chunk is rebuilt in pieces of this size, so that buffers stay small. */
