@@ -2,8 +2,7 @@
 /*
  * Assemble: the verdict on a set of superblocks
  *
- * Owns: which members belong together, what they make, and the reason when
- * they make no array.
+ * Owns: what members make together, and the reason when they make no array.
  * Must not know: where superblocks come from, how members are opened.
  * Threads: any; pure.
  * Keeps: I6 and I7 by way of history.c, P4 (every refusal has a name), P8 (the
@@ -14,8 +13,7 @@
  *
  * Steps, the first of which to object gives the reason:
  *   1. what each member is by itself: is there a superblock, of this array,
- *      that makes sense here? These objections hold under every policy, since
- *      they mean that a device was named that does not belong here.
+ *      that makes sense here (belonging.c)?
  *   2. whose superblock counts (history.c)
  *   3. what those in sync make: do they agree, is there a geometry, and are
  *      they enough, by the policy?
@@ -25,7 +23,7 @@
 #include <linux/types.h>
 #include <linux/raid/md_p.h>
 
-#include "assemble.h"
+#include "assembler.h"
 #include "candidate.h"
 
 #define FEATURES_PPL        (MD_FEATURE_PPL | MD_FEATURE_MULTIPLE_PPLS)
@@ -34,17 +32,7 @@
                              MD_FEATURE_NEW_OFFSET)
 
 typedef const RaidCandidate Candidate;
-
-typedef struct Assembler {
-    Candidate *first;               /* the caller's array */
-    const RaidAssembleOptions *options;
-    RaidAssembly *out;
-    Candidate *valid[RAID_MAX_CANDIDATES];  /* with a superblock, sorted */
-    unsigned nr_valid;
-    Candidate *in_sync[RAID_MAX_CANDIDATES];    /* subset of valid[] */
-    unsigned nr_in_sync;
-    Candidate *freshest;            /* of in_sync[] */
-} Assembler;
+typedef RaidAssembler Assembler;
 
 const char *raid_refusal_name(RaidRefusal refusal)
 {
@@ -71,19 +59,15 @@ static bool has_feature(Candidate *c, uint32_t features)
     return c->super->feature_map & features;
 }
 
-/*
- * Refusals. All of them return false.
- */
-
-static bool refuse(Assembler *as, RaidRefusal why)
+bool raid_refuse(RaidAssembler *as, RaidRefusal why)
 {
     as->out->refusal = why;
     return false;
 }
 
-/* @other, or NULL, is whom @member is measured by. */
-static bool refuse_member(Assembler *as, RaidRefusal why, Candidate *member,
-                          Candidate *other)
+bool raid_refuse_member(RaidAssembler *as, RaidRefusal why,
+                        const RaidCandidate *member,
+                        const RaidCandidate *other)
 {
     RaidAssembly *out = as->out;
 
@@ -100,229 +84,19 @@ static bool refuse_member(Assembler *as, RaidRefusal why, Candidate *member,
         out->other = other - as->first;
         out->array_events = other->super->events;
     }
-    return refuse(as, why);
+    return raid_refuse(as, why);
 }
 
 static bool refuse_geometry(Assembler *as, RaidGeometryError err)
 {
     as->out->geometry_error = err;
-    return refuse(as, RAID_REFUSE_GEOMETRY);
+    return raid_refuse(as, RAID_REFUSE_GEOMETRY);
 }
 
-/* Must every candidate be in sync? Not those of an array that runs without. */
-static bool is_strict(const Assembler *as)
+bool raid_is_strict(const RaidAssembler *as)
 {
     return as->options->policy == RAID_POLICY_STRICT &&
            !as->options->known_missing_slots;
-}
-
-/*
- * Step 1: superblocks are there, valid, and of one array
- */
-
-/* What to call it when decoding failed. */
-static RaidRefusal name_error(MdSuperError err)
-{
-    switch (err) {
-    case MD_SUPER_NONE:
-    case MD_SUPER_BAD_CHECKSUM:
-        return RAID_REFUSE_NO_SUPERBLOCK;
-    case MD_SUPER_BAD_DATA_AREA:
-        return RAID_REFUSE_TOO_SMALL;
-    case MD_SUPER_BAD_VERSION:
-    case MD_SUPER_BAD_BLOCK:
-    case MD_SUPER_UNKNOWN_FIELD:
-        return RAID_REFUSE_UNKNOWN_FEATURE;
-    default:
-        return RAID_REFUSE_BAD_SUPERBLOCK;
-    }
-}
-
-/* "host:name", as mdadm names arrays, is meant by the second part, too. */
-static bool has_name(const MdSuper *sb, const char *wanted)
-{
-    const char *colon = strchr(sb->set_name, ':');
-
-    return !strcmp(wanted, sb->set_name) ||
-           (colon && !strcmp(wanted, colon + 1));
-}
-
-/*
- * Where it is told which array is meant, what does not belong to it is left
- * out by the policies that do without members: a drive may have been changed.
- */
-static bool knows_what_is_meant(const Assembler *as)
-{
-    return as->options->policy != RAID_POLICY_STRICT &&
-           (as->options->uuid || as->options->name);
-}
-
-/*
- * A checksum that is wrong is what a torn write leaves behind (I6), so the
- * policies that do without members do without such a one too. Anything else
- * means that a device was named by mistake, unless it is told which array is
- * meant.
- */
-static bool check_present(Assembler *as, unsigned nr)
-{
-    Candidate *invalid[RAID_MAX_CANDIDATES];
-    unsigned nr_invalid = 0;
-    bool strict = is_strict(as);
-    bool torn = false;
-
-    for (unsigned i = 0; i < nr; i++) {
-        Candidate *c = &as->first[i];
-
-        if (c->failed) {
-            as->out->verdicts[i] = RAID_MEMBER_FAULTY;
-        } else if (c->super_error == MD_SUPER_OK) {
-            as->valid[as->nr_valid++] = c;
-        } else {
-            invalid[nr_invalid++] = c;
-        }
-    }
-    raid_candidates_sort(as->valid, as->nr_valid);
-    raid_candidates_sort(invalid, nr_invalid);
-    for (unsigned i = 0; i < nr_invalid; i++) {
-        Candidate *c = invalid[i];
-
-        if (strict || (c->super_error != MD_SUPER_BAD_CHECKSUM &&
-                       !knows_what_is_meant(as))) {
-            return refuse_member(as, name_error(c->super_error), c, NULL);
-        }
-        as->out->verdicts[c - as->first] = RAID_MEMBER_STALE;
-        torn = true;
-    }
-    if (!as->nr_valid && torn) {
-        return refuse_member(as, name_error(invalid[0]->super_error),
-                             invalid[0], NULL);
-    }
-    if (!as->nr_valid) {
-        return refuse(as, RAID_REFUSE_TOO_FEW);
-    }
-    return true;
-}
-
-static unsigned count_uuid(const Assembler *as, const uint8_t *uuid)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < as->nr_valid; i++) {
-        n += !memcmp(as->valid[i]->super->set_uuid, uuid, 16);
-    }
-    return n;
-}
-
-/* Without one to insist on, it is the one that most members have. */
-static Candidate *majority(const Assembler *as)
-{
-    Candidate *best = NULL;
-    unsigned most = 0;
-
-    for (unsigned i = 0; i < as->nr_valid; i++) {
-        Candidate *c = as->valid[i];
-        unsigned n = count_uuid(as, c->super->set_uuid);
-
-        if (n > most || (n == most && memcmp(c->super->set_uuid,
-                                             best->super->set_uuid, 16) < 0)) {
-            best = c;
-            most = n;
-        }
-    }
-    return best;
-}
-
-/* Without a UUID to insist on, the name says it. */
-static bool is_meant(const Assembler *as, Candidate *c)
-{
-    return as->options->uuid
-           ? !memcmp(c->super->set_uuid, as->options->uuid, 16)
-           : has_name(c->super, as->options->name);
-}
-
-/* Unless there is nothing else. */
-static void leave_out_others(Assembler *as)
-{
-    unsigned nr = 0;
-
-    for (unsigned i = 0; i < as->nr_valid; i++) {
-        nr += is_meant(as, as->valid[i]);
-    }
-    if (!nr) {
-        return;
-    }
-    nr = 0;
-    for (unsigned i = 0; i < as->nr_valid; i++) {
-        Candidate *c = as->valid[i];
-
-        if (is_meant(as, c)) {
-            as->valid[nr++] = c;
-        } else {
-            as->out->verdicts[c - as->first] = RAID_MEMBER_STALE;
-        }
-    }
-    as->nr_valid = nr;
-}
-
-static bool check_uuid(Assembler *as)
-{
-    const uint8_t *wanted = as->options->uuid;
-    Candidate *reference = wanted ? NULL : majority(as);
-    const uint8_t *uuid = wanted ? wanted : reference->super->set_uuid;
-
-    for (unsigned i = 0; i < as->nr_valid; i++) {
-        Candidate *c = as->valid[i];
-
-        if (memcmp(c->super->set_uuid, uuid, 16)) {
-            return refuse_member(as, wanted ? RAID_REFUSE_WRONG_UUID :
-                                     RAID_REFUSE_FOREIGN, c, reference);
-        }
-    }
-    return true;
-}
-
-/* Whatever the others say of it, a member like this makes no sense here. */
-static bool check_each(Assembler *as)
-{
-    for (unsigned i = 0; i < as->nr_valid; i++) {
-        Candidate *c = as->valid[i];
-
-        if (raid_bad_features(c->super)) {
-            as->out->features = raid_bad_features(c->super);
-            return refuse_member(as, RAID_REFUSE_UNKNOWN_FEATURE, c, NULL);
-        }
-    }
-    for (unsigned i = 0; i < as->nr_valid; i++) {
-        Candidate *c = as->valid[i];
-        uint16_t role = md_super_role(c->super);
-
-        if (role == MD_ROLE_JOURNAL) {
-            return refuse_member(as, RAID_REFUSE_JOURNAL, c, NULL);
-        }
-        if (role < MD_ROLE_JOURNAL && role >= c->super->raid_disks) {
-            return refuse_member(as, RAID_REFUSE_SLOT_RANGE, c, NULL);
-        }
-    }
-    return true;
-}
-
-/* One device given twice, or a device and a copy of it, however old. */
-static bool check_clones(Assembler *as)
-{
-    static const uint8_t none[16];
-
-    for (unsigned i = 0; i < as->nr_valid; i++) {
-        const uint8_t *uuid = as->valid[i]->super->device_uuid;
-
-        for (unsigned j = i + 1; j < as->nr_valid; j++) {
-            if (!memcmp(uuid, as->valid[j]->super->device_uuid, 16) &&
-                memcmp(uuid, none, 16)) {
-                return refuse_member(as, RAID_REFUSE_DUPLICATE, as->valid[j],
-                                     as->valid[i]);
-            }
-        }
-    }
-    return true;
 }
 
 /*
@@ -342,9 +116,9 @@ static bool judge_members(Assembler *as)
         supers[i] = as->valid[i]->super;
     }
     if (!raid_history_judge(supers, as->nr_valid, &history)) {
-        return refuse_member(as, RAID_REFUSE_SPLIT_BRAIN,
-                             as->valid[history.member],
-                             as->valid[history.other]);
+        return raid_refuse_member(as, RAID_REFUSE_SPLIT_BRAIN,
+                                  as->valid[history.member],
+                                  as->valid[history.other]);
     }
     if (history.freshest >= 0) {
         as->freshest = as->valid[history.freshest];
@@ -361,8 +135,8 @@ static bool judge_members(Assembler *as)
         if (has_feature(as->valid[i], MD_FEATURE_REPLACEMENT) &&
             history.verdicts[i] != RAID_MEMBER_STALE &&
             history.verdicts[i] != RAID_MEMBER_REBUILDING) {
-            return refuse_member(as, RAID_REFUSE_REPLACEMENT, as->valid[i],
-                                 NULL);
+            return raid_refuse_member(as, RAID_REFUSE_REPLACEMENT,
+                                      as->valid[i], NULL);
         }
     }
     return true;
@@ -372,15 +146,14 @@ static bool judge_members(Assembler *as)
  * Step 3: what those in sync make
  */
 
-/* mdadm names arrays "host:name"; the second part alone will do. */
 static bool check_name(Assembler *as)
 {
     const char *wanted = as->options->name;
 
-    if (!wanted || has_name(as->freshest->super, wanted)) {
+    if (!wanted || raid_has_name(as->freshest->super, wanted)) {
         return true;
     }
-    return refuse_member(as, RAID_REFUSE_WRONG_NAME, as->freshest, NULL);
+    return raid_refuse_member(as, RAID_REFUSE_WRONG_NAME, as->freshest, NULL);
 }
 
 /*
@@ -408,28 +181,28 @@ static bool check_member(Assembler *as, Candidate *c)
     const MdSuper *fresh = as->freshest->super;
 
     if (has_feature(c, FEATURES_RESHAPE)) {
-        return refuse_member(as, RAID_REFUSE_RESHAPE, c, NULL);
+        return raid_refuse_member(as, RAID_REFUSE_RESHAPE, c, NULL);
     }
     if (has_feature(c, MD_FEATURE_JOURNAL)) {
-        return refuse_member(as, RAID_REFUSE_JOURNAL, c, NULL);
+        return raid_refuse_member(as, RAID_REFUSE_JOURNAL, c, NULL);
     }
     if (!matches(sb, fresh)) {
-        return refuse_member(as, RAID_REFUSE_MISMATCH, c, as->freshest);
+        return raid_refuse_member(as, RAID_REFUSE_MISMATCH, c, as->freshest);
     }
     if (md_super_role(sb) >= fresh->raid_disks) {
-        return refuse_member(as, RAID_REFUSE_SLOT_RANGE, c, as->freshest);
+        return raid_refuse_member(as, RAID_REFUSE_SLOT_RANGE, c, as->freshest);
     }
     /* RAID0 uses all of each member, so it records no common size. */
     if (fresh->level != 0 && fresh->size_sectors > sb->data_size_sectors) {
-        return refuse_member(as, RAID_REFUSE_TOO_SMALL, c, as->freshest);
+        return raid_refuse_member(as, RAID_REFUSE_TOO_SMALL, c, as->freshest);
     }
     /* Not set: made before Linux 6.19, and as large as the members need. */
     if (fresh->block_bytes && c->block_bytes > fresh->block_bytes) {
         as->out->block_bytes = fresh->block_bytes;
-        return refuse_member(as, RAID_REFUSE_BLOCK_SIZE, c, as->freshest);
+        return raid_refuse_member(as, RAID_REFUSE_BLOCK_SIZE, c, as->freshest);
     }
     if (has_feature(c, MD_FEATURE_BAD_BLOCKS) && c->bad_log_unknown) {
-        return refuse_member(as, RAID_REFUSE_BAD_BLOCKS, c, NULL);
+        return raid_refuse_member(as, RAID_REFUSE_BAD_BLOCKS, c, NULL);
     }
     return true;
 }
@@ -447,7 +220,7 @@ static bool check_members(Assembler *as)
         Candidate *b = as->in_sync[i];
 
         if (md_super_role(a->super) == md_super_role(b->super)) {
-            return refuse_member(as, RAID_REFUSE_DUPLICATE, b, a);
+            return raid_refuse_member(as, RAID_REFUSE_DUPLICATE, b, a);
         }
     }
     return true;
@@ -538,7 +311,7 @@ static bool refuse_missing(Assembler *as, RaidRefusal why)
 {
     as->out->slot = raid_mask_lowest(as->out->missing_slots);
     as->out->array_events = as->out->events;
-    return refuse(as, why);
+    return raid_refuse(as, why);
 }
 
 /* Without STRICT, they were simply not put into a slot. */
@@ -547,9 +320,9 @@ static bool check_stale(Assembler *as)
     for (unsigned i = 0; i < as->nr_valid; i++) {
         Candidate *c = as->valid[i];
 
-        if (is_strict(as) &&
+        if (raid_is_strict(as) &&
             as->out->verdicts[c - as->first] == RAID_MEMBER_STALE) {
-            return refuse_member(as, RAID_REFUSE_STALE, c, as->freshest);
+            return raid_refuse_member(as, RAID_REFUSE_STALE, c, as->freshest);
         }
     }
     return true;
@@ -591,10 +364,10 @@ static bool check_intents(Assembler *as)
         Candidate *c = as->in_sync[i];
 
         if (has_feature(c, MD_FEATURE_BITMAP_OFFSET)) {
-            return refuse_member(as, RAID_REFUSE_BITMAP, c, NULL);
+            return raid_refuse_member(as, RAID_REFUSE_BITMAP, c, NULL);
         }
         if (has_feature(c, FEATURES_PPL)) {
-            return refuse_member(as, RAID_REFUSE_PPL, c, NULL);
+            return raid_refuse_member(as, RAID_REFUSE_PPL, c, NULL);
         }
     }
     return true;
@@ -603,7 +376,7 @@ static bool check_intents(Assembler *as)
 static bool make_array(Assembler *as)
 {
     if (!as->freshest) {
-        return check_stale(as) && refuse(as, RAID_REFUSE_TOO_FEW);
+        return check_stale(as) && raid_refuse(as, RAID_REFUSE_TOO_FEW);
     }
     if (!check_name(as) || !check_members(as) || !make_geometry(as)) {
         return false;
@@ -627,16 +400,11 @@ static void clear(RaidAssembly *out)
 bool raid_assemble(const RaidCandidate *candidates, unsigned nr,
                    const RaidAssembleOptions *options, RaidAssembly *out)
 {
-    Assembler as = { .first = candidates, .options = options, .out = out };
+    Assembler as = {
+        .first = candidates, .nr = nr, .options = options, .out = out,
+    };
 
     assert(nr > 0 && nr <= RAID_MAX_CANDIDATES);
     clear(out);
-    if (!check_present(&as, nr)) {
-        return false;
-    }
-    if (knows_what_is_meant(&as)) {
-        leave_out_others(&as);
-    }
-    return check_uuid(&as) && check_each(&as) &&
-           check_clones(&as) && judge_members(&as) && make_array(&as);
+    return raid_find_members(&as) && judge_members(&as) && make_array(&as);
 }

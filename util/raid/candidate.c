@@ -62,6 +62,14 @@ uint32_t raid_bad_features(const MdSuper *sb)
     return bad;
 }
 
+bool raid_has_name(const MdSuper *sb, const char *wanted)
+{
+    const char *colon = strchr(sb->set_name, ':');
+
+    return !strcmp(wanted, sb->set_name) ||
+           (colon && !strcmp(wanted, colon + 1));
+}
+
 static int by_number(uint64_t a, uint64_t b)
 {
     return (a > b) - (a < b);

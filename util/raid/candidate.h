@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Candidate: what one is by itself, for assemble.c
+ * Candidate: what one is by itself, for belonging.c and assemble.c
  */
 #ifndef UTIL_RAID_CANDIDATE_H
 #define UTIL_RAID_CANDIDATE_H
@@ -13,6 +13,9 @@
  * a refusal of their own.
  */
 uint32_t raid_bad_features(const MdSuper *sb);
+
+/* Is it called so? Of "host:name", as mdadm has it, the second part will do. */
+bool raid_has_name(const MdSuper *sb, const char *wanted);
 
 /**
  * raid_candidates_sort: by slot, device number and the rest of their contents
