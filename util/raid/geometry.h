@@ -144,6 +144,27 @@ static inline bool raid_has_mirrors(const RaidGeometry *geom)
     return geom->copies > 1 || geom->level == RAID_LEVEL_1;
 }
 
+/* Can it lose a member? Also one of which that has happened. */
+static inline bool raid_has_redundancy(const RaidGeometry *geom)
+{
+    return raid_has_parity(geom) || raid_has_mirrors(geom);
+}
+
+/*
+ * Sync bytes: what a resync goes through, and the bits of a bitmap stand for.
+ * They count along the members' data areas, or along an array of copies.
+ */
+static inline uint64_t raid_sync_bytes(const RaidGeometry *geom)
+{
+    return raid_has_parity(geom) ? geom->member_bytes : geom->array_bytes;
+}
+
+/* Are they the same as member bytes? */
+static inline bool raid_syncs_along_members(const RaidGeometry *geom)
+{
+    return geom->level != RAID_LEVEL_10;
+}
+
 /* Array bytes in one stripe. For RAID1 and RAID10 this is one chunk. */
 static inline uint64_t raid_stripe_bytes(const RaidGeometry *geom)
 {

@@ -28,11 +28,11 @@
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/array/array-private.h"
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/life.h"
 #include "block/opus-raid/array/may-lose.h"
 #include "block/opus-raid/array/superblocks.h"
 #include "block/opus-raid/base/parallel.h"
-#include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/member/io.h"
 #include "block/opus-raid/trace.h"
 
@@ -108,6 +108,7 @@ static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
 int coroutine_fn GRAPH_RDLOCK opus_array_commit(OpusRaid *s,
                                                 RaidMask *failed_slots)
 {
+    const OpusConsistencyOps *regions = opus_regions(s);
     bool counted = false;
 
     while (s->state != RAID_ARRAY_FAILED && opus_is_writable(s->bs)) {
@@ -118,9 +119,9 @@ int coroutine_fn GRAPH_RDLOCK opus_array_commit(OpusRaid *s,
             s->events++;
         }
         /* First the bitmap, or it would be taken for out of date. */
-        now_failed = !s->bitmap ? 0 :
-                     opus_bitmap_write_events(s, opus_array_active_slots(s),
-                                              s->events);
+        now_failed = regions ? regions->count_event(s,
+                                                    opus_array_active_slots(s),
+                                                    s->events) : 0;
         counted = now_failed && !OPUS_SABOTAGED(EVENT_COUNT_SKIPS);
         if (!now_failed) {
             now_failed = opus_metadata_write(s, opus_array_active_slots(s));
@@ -302,7 +303,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s)
         if (f.rets[i] == 0 || OPUS_SABOTAGED(FLUSH_ERROR_IGNORED)) {
             continue;
         }
-        if (s->geom.level == RAID_LEVEL_0) {
+        if (!raid_has_redundancy(&s->geom)) {
             ret = f.rets[i];
         } else if (opus_array_fail_member(s, f.slots[i], "flush",
                                           f.rets[i]) < 0) {
@@ -367,6 +368,7 @@ void opus_array_write_end(OpusRaid *s)
 
 int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
 {
+    const OpusConsistencyOps *regions = opus_regions(s);
     QEMU_LOCK_GUARD(&s->meta_lock);
     RaidMask lagging_slots = 0;
     RaidMask failed_slots;
@@ -387,8 +389,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
     }
     failed_slots = opus_metadata_write(s, lagging_slots);
     left_slots = opus_array_active_slots(s) & ~failed_slots;
-    if (s->bitmap && left_slots) {
-        failed_slots |= opus_bitmap_write_changes(s, left_slots);
+    if (regions && left_slots) {
+        failed_slots |= regions->catch_up(s, left_slots);
         opus_array_arm_idle(s);
     }
     if (!failed_slots && !unrecorded) {
@@ -468,8 +470,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush_for_super(OpusRaid *s)
         opus_array_update(s, failed_slots, "flush", -EIO);
         return -EIO;
     }
-    if (s->bitmap && opus_can_resync(s)) {
-        opus_bitmap_resynced(s, done);
+    if (opus_regions(s) && opus_can_resync(s)) {
+        opus_regions(s)->resynced(s, done);
     }
     if (s->resync_offset != MD_RESYNC_DONE && done != UINT64_MAX) {
         QEMU_LOCK_GUARD(&s->state_lock);
@@ -518,8 +520,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_resync_finish(OpusRaid *s)
             raid_array_state_of(&s->geom, opus_array_lost_slots(s), true,
                                 s->forced));
     }
-    if (s->bitmap) {
-        opus_bitmap_resynced(s, UINT64_MAX);
+    if (opus_regions(s)) {
+        opus_regions(s)->resynced(s, UINT64_MAX);
         opus_array_arm_idle(s);
     }
     qatomic_set(&s->resync_done, UINT64_MAX);

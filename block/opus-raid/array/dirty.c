@@ -13,9 +13,9 @@
 #include "qemu/lockable.h"
 #include "block/opus-raid/array/array-private.h"
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/life.h"
 #include "block/opus-raid/base/sabotage.h"
-#include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/trace.h"
 
 /* md's safe_mode_delay is 200 ms by default; no need to differ. */
@@ -72,19 +72,21 @@ int coroutine_fn GRAPH_RDLOCK opus_array_mark_clean(OpusRaid *s)
 
 int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
 {
+    const OpusConsistencyOps *regions;
     OPUS_UNINITIALIZED OpusFlush f;
     RaidMask failed_slots = 0;
     RaidMask slots;
     bool degraded;
 
     QEMU_LOCK_GUARD(&s->meta_lock);
-    if (!s->bitmap || !raid_life_is_writable(s->life) ||
+    regions = opus_regions(s);
+    if (!regions || !raid_life_is_writable(s->life) ||
         !opus_is_writable(s->bs)) {
         return 0;
     }
     slots = opus_array_active_slots(s);
     degraded = opus_array_lost_slots(s);
-    if (opus_bitmap_sweep_begin(s, degraded) &&
+    if (regions->sweep_begin(s, degraded) &&
         !OPUS_SABOTAGED(INTENT_CLEARED_EARLY)) {
         opus_array_flush_all(s, &f);
         for (unsigned i = 0; i < f.nr; i++) {
@@ -96,10 +98,10 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
     if (failed_slots) {
         /* What they could not flush they may have lost: they need the bits. */
         if (!OPUS_SABOTAGED(SWEEP_MARKS_STAY)) {
-            opus_bitmap_sweep_abort(s);
+            regions->sweep_abort(s);
         }
     } else {
-        failed_slots = opus_bitmap_sweep_end(s, slots, degraded);
+        failed_slots = regions->sweep_end(s, slots, degraded);
     }
     return failed_slots ? opus_array_update(s, failed_slots, "flush or bitmap "
                                             "write", -EIO) : 0;
@@ -107,19 +109,22 @@ int coroutine_fn GRAPH_RDLOCK opus_array_sweep(OpusRaid *s)
 
 static bool sweeps_help(OpusRaid *s)
 {
-    return s->bitmap && !opus_missing_slots(s) && opus_bitmap_has_bits(s);
+    const OpusConsistencyOps *regions = opus_regions(s);
+
+    return regions && !opus_missing_slots(s) && regions->has_marks(s);
 }
 
 static void coroutine_fn idle_check_co(void *opaque)
 {
     OpusRaid *s = opaque;
+    const OpusConsistencyOps *regions = opus_regions(s);
     BlockDriverState *bs = s->bs;
     int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
 
     WITH_GRAPH_RDLOCK_GUARD() {
-        if (s->bitmap && now >= s->bitmap->next_sweep_ms) {
+        if (regions && now >= s->next_sweep_ms) {
             opus_array_sweep(s);
-            s->bitmap->next_sweep_ms = now + opus_bitmap_sleep_ms(s);
+            s->next_sweep_ms = now + regions->sweep_interval_ms(s);
         }
         if (s->idle) {
             opus_array_mark_clean(s);
@@ -145,7 +150,8 @@ static void idle_timer_cb(void *opaque)
     bdrv_inc_in_flight(s->bs);
     s->idle = !qatomic_xchg(&s->wrote, false) &&
               !qatomic_read(&s->active_writes);
-    if ((!s->idle && !s->bitmap) || qatomic_read(&s->bs->quiesce_counter)) {
+    if ((!s->idle && !opus_regions(s)) ||
+        qatomic_read(&s->bs->quiesce_counter)) {
         opus_array_arm_idle(s);
         bdrv_dec_in_flight(s->bs);
         return;
@@ -158,7 +164,7 @@ void opus_array_idle_start(OpusRaid *s)
     GLOBAL_STATE_CODE();
     s->idle_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME,
                                   SCALE_MS, idle_timer_cb, s);
-    if (s->bitmap && opus_is_writable(s->bs)) {
+    if (opus_regions(s) && opus_is_writable(s->bs)) {
         opus_array_arm_idle(s);
     }
 }

@@ -60,8 +60,7 @@ void opus_array_init_timeouts(OpusRaid *s)
 
 void opus_array_apply_timeouts(OpusRaid *s)
 {
-    bool timed = s->timeouts.limit_ms && (raid_has_parity(&s->geom) ||
-                                          raid_has_mirrors(&s->geom));
+    bool timed = s->timeouts.limit_ms && raid_has_redundancy(&s->geom);
 
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];

@@ -44,9 +44,7 @@
 /* A rebuild gives up on no more than this where it can't go on. */
 #define OPUS_CRUMB_BYTES        4096
 
-typedef struct OpusBitmap OpusBitmap;
-typedef struct OpusJournal OpusJournal;
-typedef struct OpusPpl OpusPpl;
+typedef struct OpusConsistency OpusConsistency;
 
 typedef struct OpusRaid {
     /* Constant after open */
@@ -122,10 +120,11 @@ typedef struct OpusRaid {
     uint64_t mismatch_sectors;
     uint64_t unrepaired_sectors;
 
-    /* Change only while no request is in flight. NULL: it keeps none. */
-    OpusBitmap *bitmap;
-    OpusPpl *ppl;
-    OpusJournal *journal;
+    /*
+     * What it keeps of its writes; see consistency.h. NULL: nothing. Changes
+     * only while no request is in flight.
+     */
+    OpusConsistency *consistency;
 
     /*
      * meta_lock is held across superblock writes; state_lock is for those who
@@ -150,13 +149,14 @@ typedef struct OpusRaid {
     int64_t refusal_quiet_until_ms;     /* atomic; nobody is told before */
     QEMUTimer *idle_timer;      /* in the main loop's AioContext */
     bool idle;                  /* main loop only: no write for a while */
+    int64_t next_sweep_ms;      /* main loop only */
 
     OpusStripeLocks stripe_locks;
     OpusTimeouts timeouts;
     OpusStats stats;
 } OpusRaid;
 
-static inline RaidMask opus_missing_slots(OpusRaid *s)
+static inline RaidMask opus_missing_slots(const OpusRaid *s)
 {
     return qatomic_load_acquire(&s->missing_slots);
 }

@@ -20,9 +20,9 @@
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/array/array-private.h"
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/read-error.h"
 #include "block/opus-raid/array/superblocks.h"
-#include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/member/io.h"
 #include "block/opus-raid/trace.h"
@@ -94,6 +94,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s)
 
 int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
 {
+    const OpusConsistencyOps *regions = opus_regions(s);
     unsigned slot = s->rebuild_slot;
     OpusMember *m = s->slots[slot];
     RaidArrayState state_before;
@@ -108,8 +109,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
         return -EIO;
     }
     /* While it was not in sync its bitmap did not count, and may lack bits. */
-    if (s->bitmap) {
-        failed_slots = opus_bitmap_write_all(s, RAID_BIT(slot));
+    if (regions) {
+        failed_slots = regions->join(s, RAID_BIT(slot));
         if (failed_slots) {
             ret = opus_array_update(s, failed_slots, "bitmap write", -EIO);
         }
@@ -213,6 +214,7 @@ opus_array_replace_begin(OpusRaid *s, OpusMember *m, unsigned slot)
  */
 static int coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, OpusMember *m)
 {
+    const OpusConsistencyOps *regions = opus_regions(s);
     unsigned slot = s->rebuild_slot;
     OpusMember *old = s->slots[slot];
     RaidMask others = raid_mask_first(s->geom.nr_slots) &
@@ -229,13 +231,13 @@ static int coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, OpusMember *m)
         opus_note_flags(s);
         s->events++;
     }
-    failed_slots = s->bitmap ? opus_bitmap_write_all(s, RAID_BIT(slot)) : 0;
+    failed_slots = regions ? regions->join(s, RAID_BIT(slot)) : 0;
     if (!failed_slots && opus_metadata_write_spare(s, m) < 0) {
         failed_slots = RAID_BIT(slot);
     }
     /* Nobody else may be left. */
-    if (!failed_slots && s->bitmap && others) {
-        failed_slots = opus_bitmap_write_events(s, others, s->events);
+    if (!failed_slots && regions && others) {
+        failed_slots = regions->count_event(s, others, s->events);
     }
     if (!failed_slots) {
         failed_slots = opus_metadata_write(s, others);

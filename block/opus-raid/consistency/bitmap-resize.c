@@ -24,7 +24,6 @@
 #include "qemu/lockable.h"
 #include "qemu/memalign.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/consistency/bitmap-resize.h"
 #include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/member/member.h"
 #include "block/opus-raid/trace.h"
@@ -59,7 +58,7 @@ static uint32_t coroutine_fn GRAPH_RDLOCK choose_chunk(OpusRaid *s,
     }
     return nr && model ? md_bitmap_fitting_chunk(supers, device_bytes, nr,
                                         sync_sectors,
-                                        s->bitmap->bits.super.chunk_bytes,
+                                        opus_bitmap(s)->bits.super.chunk_bytes,
                                         OPUS_BITMAP_MAX_BITS) : 0;
 }
 
@@ -92,7 +91,7 @@ static void bits_free(MdBitmap *bits)
  */
 static int coroutine_fn GRAPH_RDLOCK take(OpusRaid *s, MdBitmap *bits)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
     RaidMask failed_slots = 0;
 
     WITH_QEMU_LOCK_GUARD(&s->meta_lock) {
@@ -119,7 +118,7 @@ static int coroutine_fn GRAPH_RDLOCK change(OpusRaid *s,
                                             const MdBitmapSuper *super,
                                             uint64_t sync_sectors)
 {
-    MdBitmap *old = g_memdup2(&s->bitmap->bits, sizeof(*old));
+    MdBitmap *old = g_memdup2(&opus_bitmap(s)->bits, sizeof(*old));
     MdBitmap *all = bits_new(super, sync_sectors);
     MdBitmap *new = bits_new(super, sync_sectors);
     MdBitmap *steps[] = { old, all, new };
@@ -149,10 +148,11 @@ static int coroutine_fn GRAPH_RDLOCK change(OpusRaid *s,
 }
 
 int coroutine_fn GRAPH_RDLOCK
-opus_bitmap_cover(OpusRaid *s, uint64_t sync_sectors, Error **errp)
+opus_bitmap_cover(OpusRaid *s, const RaidGeometry *geom, Error **errp)
 {
+    uint64_t sync_sectors = md_bitmap_sync_sectors(geom);
     const char *node = bdrv_get_node_name(s->bs);
-    MdBitmapSuper super = s->bitmap->bits.super;
+    MdBitmapSuper super = opus_bitmap(s)->bits.super;
     uint64_t file_sectors;
     int ret;
 

@@ -18,6 +18,7 @@
 #include "qemu/lockable.h"
 #include "qemu/memalign.h"
 #include "system/block-backend.h"
+#include "block/opus-raid/array/array.h"
 #include "block/opus-raid/base/parallel.h"
 #include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/member/write.h"
@@ -35,6 +36,7 @@ OpusBitmap *opus_bitmap_new(const MdBitmapSuper *super, uint64_t sync_sectors)
         return NULL;
     }
     b = g_new0(OpusBitmap, 1);
+    b->common.ops = &opus_bitmap_ops;
     qemu_mutex_init(&b->lock);
     qemu_co_queue_init(&b->waiters);
     b->memory = memory;
@@ -42,13 +44,13 @@ OpusBitmap *opus_bitmap_new(const MdBitmapSuper *super, uint64_t sync_sectors)
     return b;
 }
 
-void opus_bitmap_free(OpusBitmap *b)
+static void bitmap_free(OpusConsistency *c)
 {
-    if (b) {
-        qemu_mutex_destroy(&b->lock);
-        qemu_vfree(b->memory);
-        g_free(b);
-    }
+    OpusBitmap *b = container_of(c, OpusBitmap, common);
+
+    qemu_mutex_destroy(&b->lock);
+    qemu_vfree(b->memory);
+    g_free(b);
 }
 
 /* One block, to all members at the same time. */
@@ -79,7 +81,7 @@ static void coroutine_fn GRAPH_RDLOCK block_write_task(void *opaque,
 static RaidMask coroutine_fn GRAPH_RDLOCK
 write_block(OpusRaid *s, uint32_t block, RaidMask slots)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
     OPUS_UNINITIALIZED BlockWrite w;
     unsigned nr = 0;
 
@@ -124,7 +126,7 @@ static void coroutine_fn wait_for_block(OpusBitmap *b, uint32_t block)
 
 void coroutine_fn opus_bitmap_hold(OpusRaid *s)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
 
     QEMU_LOCK_GUARD(&b->lock);
     while (b->held) {
@@ -138,17 +140,25 @@ void coroutine_fn opus_bitmap_hold(OpusRaid *s)
 
 void coroutine_fn opus_bitmap_release(OpusRaid *s)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
 
     QEMU_LOCK_GUARD(&b->lock);
     b->held = false;
     qemu_co_queue_restart_all(&b->waiters);
 }
 
-bool coroutine_fn
-opus_bitmap_start_write(OpusRaid *s, uint64_t array_off, uint64_t bytes)
+/*
+ * A write to @bytes at @array_off is about to begin
+ *
+ * Waits while writes are held.
+ * Returns true when its bits are durable; otherwise await_bits() is
+ * needed before any data is written. Needs an bitmap_write_end() in any
+ * case.
+ */
+static bool coroutine_fn
+start_write(OpusRaid *s, uint64_t array_off, uint64_t bytes)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
     uint64_t start, end;
     MdBitmapWait wait;
 
@@ -161,11 +171,18 @@ opus_bitmap_start_write(OpusRaid *s, uint64_t array_off, uint64_t bytes)
     return md_bitmap_start_write(&b->bits, start, end, &wait);
 }
 
-bool coroutine_fn GRAPH_RDLOCK
-opus_bitmap_await(OpusRaid *s, uint64_t array_off, uint64_t bytes,
+/*
+ * Write what is needed until the bits of a write are durable
+ * @failed_slots: set when false is returned
+ *
+ * Returns true when they are. Returns false when members failed: fail them,
+ * and call again; with no slot in @failed_slots the array has failed.
+ */
+static bool coroutine_fn GRAPH_RDLOCK
+await_bits(OpusRaid *s, uint64_t array_off, uint64_t bytes,
                   RaidMask *failed_slots)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
     uint64_t start, end;
     bool durable;
 
@@ -191,11 +208,12 @@ opus_bitmap_await(OpusRaid *s, uint64_t array_off, uint64_t bytes,
     return durable;
 }
 
-void coroutine_fn
-opus_bitmap_end_write(OpusRaid *s, uint64_t array_off, uint64_t bytes,
+/* @redundant: see md_bitmap_end_write() */
+static void coroutine_fn
+bitmap_write_end(OpusRaid *s, uint64_t array_off, uint64_t bytes,
                       bool redundant)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
     uint64_t start, end;
 
     md_bitmap_range(&s->geom, array_off, bytes, &start, &end);
@@ -206,10 +224,41 @@ opus_bitmap_end_write(OpusRaid *s, uint64_t array_off, uint64_t bytes,
     }
 }
 
-RaidMask coroutine_fn GRAPH_RDLOCK
-opus_bitmap_write_events(OpusRaid *s, RaidMask slots, uint64_t events)
+/* Members that do not take the bits fail. */
+static int coroutine_fn GRAPH_RDLOCK
+bitmap_write_begin(OpusRaid *s, uint64_t array_off, uint64_t bytes)
 {
-    OpusBitmap *b = s->bitmap;
+    RaidMask failed_slots;
+    int ret = 0;
+
+    if (likely(start_write(s, array_off, bytes)) ||
+        OPUS_SABOTAGED(INTENT_NOT_AWAITED)) {
+        return 0;
+    }
+    while (ret == 0 && !await_bits(s, array_off, bytes, &failed_slots)) {
+        ret = failed_slots ? 0 : -EIO;
+        RAID_MASK_FOREACH(slot, failed_slots) {
+            if (opus_array_fail_member(s, slot, "bitmap write", -EIO) < 0) {
+                ret = -EIO;
+            }
+        }
+    }
+    if (ret < 0) {
+        bitmap_write_end(s, array_off, bytes, false);
+    }
+    return ret;
+}
+
+/*
+ * Superblocks with this event count come next
+ *
+ * Without it a bitmap would be taken for out of date. Called with meta_lock
+ * held.
+ */
+static RaidMask coroutine_fn GRAPH_RDLOCK
+bitmap_count_event(OpusRaid *s, RaidMask slots, uint64_t events)
+{
+    OpusBitmap *b = opus_bitmap(s);
     RaidMask failed_slots;
 
     qemu_mutex_lock(&b->lock);
@@ -224,7 +273,7 @@ opus_bitmap_write_events(OpusRaid *s, RaidMask slots, uint64_t events)
 static RaidMask coroutine_fn GRAPH_RDLOCK write_changes_locked(OpusRaid *s,
                                                                RaidMask slots)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
     RaidMask failed_slots = 0;
     uint32_t block = 0;
 
@@ -236,21 +285,22 @@ static RaidMask coroutine_fn GRAPH_RDLOCK write_changes_locked(OpusRaid *s,
     return failed_slots;
 }
 
-RaidMask coroutine_fn GRAPH_RDLOCK
-opus_bitmap_write_changes(OpusRaid *s, RaidMask slots)
+/* Blocks that changed since they were last written, to members of @slots. */
+static RaidMask coroutine_fn GRAPH_RDLOCK
+bitmap_catch_up(OpusRaid *s, RaidMask slots)
 {
     RaidMask failed_slots;
 
-    qemu_mutex_lock(&s->bitmap->lock);
+    qemu_mutex_lock(&opus_bitmap(s)->lock);
     failed_slots = write_changes_locked(s, slots);
-    qemu_mutex_unlock(&s->bitmap->lock);
+    qemu_mutex_unlock(&opus_bitmap(s)->lock);
     return failed_slots;
 }
 
 RaidMask coroutine_fn GRAPH_RDLOCK
 opus_bitmap_write_all(OpusRaid *s, RaidMask slots)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
     RaidMask failed_slots = 0;
 
     qemu_mutex_lock(&b->lock);
@@ -263,25 +313,34 @@ opus_bitmap_write_all(OpusRaid *s, RaidMask slots)
     return failed_slots;
 }
 
-bool opus_bitmap_sweep_begin(OpusRaid *s, bool degraded)
+/*
+ * Look for bits that are no longer needed
+ * @degraded: a member is missing or not rebuilt yet
+ *
+ * Returns whether there are any. Then: flush all members, and
+ * bitmap_sweep_end(). Called with meta_lock held.
+ */
+static bool bitmap_sweep_begin(OpusRaid *s, bool degraded)
 {
-    QEMU_LOCK_GUARD(&s->bitmap->lock);
+    QEMU_LOCK_GUARD(&opus_bitmap(s)->lock);
     if (degraded && OPUS_SABOTAGED(SWEEP_MARKS_STAY)) {
         return false;
     }
-    return md_bitmap_clear_begin(&s->bitmap->bits, s->events, degraded);
+    return md_bitmap_clear_begin(&opus_bitmap(s)->bits, s->events, degraded);
 }
 
-void opus_bitmap_sweep_abort(OpusRaid *s)
+/* Instead, when a member could not be flushed: it may lack what they name. */
+static void bitmap_sweep_abort(OpusRaid *s)
 {
-    QEMU_LOCK_GUARD(&s->bitmap->lock);
-    md_bitmap_clear_commit(&s->bitmap->bits, true);
+    QEMU_LOCK_GUARD(&opus_bitmap(s)->lock);
+    md_bitmap_clear_commit(&opus_bitmap(s)->bits, true);
 }
 
-RaidMask coroutine_fn GRAPH_RDLOCK
-opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots, bool degraded)
+/* All members of @slots were flushed meanwhile. Clears none if @degraded. */
+static RaidMask coroutine_fn GRAPH_RDLOCK
+bitmap_sweep_end(OpusRaid *s, RaidMask slots, bool degraded)
 {
-    OpusBitmap *b = s->bitmap;
+    OpusBitmap *b = opus_bitmap(s);
     RaidMask failed_slots = 0;
     uint64_t cleared;
 
@@ -301,11 +360,16 @@ opus_bitmap_sweep_end(OpusRaid *s, RaidMask slots, bool degraded)
     return failed_slots;
 }
 
-bool opus_bitmap_next_needed(OpusRaid *s, uint64_t from, uint64_t *start,
+/*
+ * The next range that must be resynced
+ * @from:        bytes of what the bits cover
+ * @start, @end: bytes; whole sectors, from <= start < end
+ */
+static bool bitmap_next_needed(OpusRaid *s, uint64_t from, uint64_t *start,
                              uint64_t *end)
 {
-    QEMU_LOCK_GUARD(&s->bitmap->lock);
-    if (!md_bitmap_next_range(&s->bitmap->bits, from / RAID_SECTOR_BYTES,
+    QEMU_LOCK_GUARD(&opus_bitmap(s)->lock);
+    if (!md_bitmap_next_range(&opus_bitmap(s)->bits, from / RAID_SECTOR_BYTES,
                               MD_BITMAP_NEEDED, start, end)) {
         return false;
     }
@@ -314,25 +378,35 @@ bool opus_bitmap_next_needed(OpusRaid *s, uint64_t from, uint64_t *start,
     return true;
 }
 
-void opus_bitmap_resynced(OpusRaid *s, uint64_t end)
+/* Redundancy is right, durably, before @end bytes of what the bits cover. */
+static void bitmap_resynced(OpusRaid *s, uint64_t end)
 {
-    MdBitmap *bits = &s->bitmap->bits;
+    MdBitmap *bits = &opus_bitmap(s)->bits;
 
-    QEMU_LOCK_GUARD(&s->bitmap->lock);
+    QEMU_LOCK_GUARD(&opus_bitmap(s)->lock);
     md_bitmap_resynced(bits, 0, MIN(end / RAID_SECTOR_BYTES,
                                     bits->sync_sectors));
 }
 
-bool opus_bitmap_names(OpusRaid *s, uint64_t start, uint64_t end)
+/* Is a bit set in this range of what the bits cover? start < end, sectors. */
+static bool bitmap_names(OpusRaid *s, uint64_t start, uint64_t end)
 {
     uint64_t next, next_end;
 
-    QEMU_LOCK_GUARD(&s->bitmap->lock);
-    return md_bitmap_next_range(&s->bitmap->bits, start, MD_BITMAP_SET, &next,
-                                &next_end) && next < end;
+    QEMU_LOCK_GUARD(&opus_bitmap(s)->lock);
+    return md_bitmap_next_range(&opus_bitmap(s)->bits, start, MD_BITMAP_SET,
+                                &next, &next_end) && next < end;
 }
 
-uint64_t opus_bitmap_skip(OpusRaid *s, const OpusMember *target,
+/*
+ * Go on to the next bit that is set
+ *
+ * For arrays whose bits cover the members' data areas. Moves @watermark from
+ * where it is to there, in member bytes: a write that finds it where it was
+ * had its bit set before, so that it was not skipped. Returns the new place.
+ * The mark of a target that has failed stays.
+ */
+static uint64_t bitmap_skip(OpusRaid *s, const OpusMember *target,
                           uint64_t *watermark)
 {
     uint64_t from = qatomic_read(watermark);
@@ -340,12 +414,12 @@ uint64_t opus_bitmap_skip(OpusRaid *s, const OpusMember *target,
     uint64_t to = s->geom.member_bytes;
 
     QEMU_LOCK_GUARD(&s->state_lock);
-    QEMU_LOCK_GUARD(&s->bitmap->lock);
+    QEMU_LOCK_GUARD(&opus_bitmap(s)->lock);
     /* A target that has failed holds nothing any more, and the mark is 0. */
     if (target->state != RAID_MEMBER_REBUILDING) {
         return from;
     }
-    if (md_bitmap_next_range(&s->bitmap->bits, from / RAID_SECTOR_BYTES,
+    if (md_bitmap_next_range(&opus_bitmap(s)->bits, from / RAID_SECTOR_BYTES,
                              MD_BITMAP_SET, &start, &end)) {
         to = MAX(from, QEMU_ALIGN_DOWN(start * RAID_SECTOR_BYTES,
                                        s->geom.chunk_bytes));
@@ -354,19 +428,24 @@ uint64_t opus_bitmap_skip(OpusRaid *s, const OpusMember *target,
     return to;
 }
 
-bool opus_bitmap_has_bits(OpusRaid *s)
+/* Is there a bit that sweeps may clear some time? Any thread. */
+static bool bitmap_has_marks(OpusRaid *s)
 {
-    QEMU_LOCK_GUARD(&s->bitmap->lock);
-    return s->bitmap->bits.nr_set;
+    QEMU_LOCK_GUARD(&opus_bitmap(s)->lock);
+    return opus_bitmap(s)->bits.nr_set;
 }
 
-void opus_bitmap_counts(OpusRaid *s, uint64_t *chunk_bytes, uint64_t *nr_bits,
-                        uint64_t *nr_set)
+bool opus_bitmap_counts(const OpusRaid *s, uint64_t *chunk_bytes,
+                        uint64_t *nr_bits, uint64_t *nr_set)
 {
-    QEMU_LOCK_GUARD(&s->bitmap->lock);
-    *chunk_bytes = s->bitmap->bits.super.chunk_bytes;
-    *nr_bits = s->bitmap->bits.nr_bits;
-    *nr_set = s->bitmap->bits.nr_set;
+    if (opus_policy_of(s) != OPUS_RAID_CONSISTENCY_POLICY_BITMAP) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&opus_bitmap(s)->lock);
+    *chunk_bytes = opus_bitmap(s)->bits.super.chunk_bytes;
+    *nr_bits = opus_bitmap(s)->bits.nr_bits;
+    *nr_set = opus_bitmap(s)->bits.nr_set;
+    return true;
 }
 
 int coroutine_fn opus_bitmap_write_new(BlockBackend *blk, int64_t off,
@@ -391,24 +470,63 @@ int coroutine_fn opus_bitmap_write_new(BlockBackend *blk, int64_t off,
     return ret;
 }
 
-bool opus_bitmap_covers(OpusRaid *s, const RaidAssembly *a,
+/*
+ * Does the bitmap name all that a member lacks which left?
+ * @a: geometry, events and missing slots of the array; members have states
+ */
+static bool bitmap_covers(OpusRaid *s, const RaidAssembly *a,
                         const MdSuper *super)
 {
     const MdSuper *in_sync[RAID_MAX_MEMBERS];
     uint64_t events_cleared;
     unsigned nr = 0;
 
-    if (!s->bitmap) {
-        return false;
-    }
     for (unsigned i = 0; i < s->nr_members; i++) {
         if (s->members[i].state == RAID_MEMBER_IN_SYNC) {
             in_sync[nr++] = &s->members[i].super;
         }
     }
-    WITH_QEMU_LOCK_GUARD(&s->bitmap->lock) {
-        events_cleared = s->bitmap->bits.super.events_cleared;
+    WITH_QEMU_LOCK_GUARD(&opus_bitmap(s)->lock) {
+        events_cleared = opus_bitmap(s)->bits.super.events_cleared;
     }
     return raid_recover_readd(a, in_sync, nr, super, md_super_role(super),
                               events_cleared);
 }
+
+static int64_t bitmap_sweep_interval_ms(const OpusRaid *s)
+{
+    return opus_bitmap(s)->bits.super.daemon_sleep_seconds * INT64_C(1000);
+}
+
+static bool bitmap_fits(const OpusRaid *s, const MdSuper *super,
+                        uint64_t device_bytes)
+{
+    return md_bitmap_check_room(super, device_bytes,
+                                opus_bitmap(s)->bits.nr_bits) == MD_BITMAP_OK;
+}
+
+const OpusConsistencyOps opus_bitmap_ops = {
+    .policy = OPUS_RAID_CONSISTENCY_POLICY_BITMAP,
+    .name = "write-intent bitmap",
+    .write_failed = "bitmap write",
+    .feature = MD_FEATURE_BITMAP_OFFSET,
+    .free = bitmap_free,
+    .init = opus_bitmap_write_all,
+    .join = opus_bitmap_write_all,
+    .count_event = bitmap_count_event,
+    .catch_up = bitmap_catch_up,
+    .fits = bitmap_fits,
+    .cover = opus_bitmap_cover,
+    .write_begin = bitmap_write_begin,
+    .write_end = bitmap_write_end,
+    .resynced = bitmap_resynced,
+    .next_needed = bitmap_next_needed,
+    .names = bitmap_names,
+    .skip = bitmap_skip,
+    .covers = bitmap_covers,
+    .sweep_begin = bitmap_sweep_begin,
+    .sweep_abort = bitmap_sweep_abort,
+    .sweep_end = bitmap_sweep_end,
+    .has_marks = bitmap_has_marks,
+    .sweep_interval_ms = bitmap_sweep_interval_ms,
+};

@@ -26,6 +26,7 @@ OpusJournal *opus_journal_new(uint64_t start_sector, uint64_t sectors)
 {
     OpusJournal *j = g_new0(OpusJournal, 1);
 
+    j->common.ops = &opus_journal_ops;
     j->start_sector = start_sector;
     j->sectors = sectors;
     j->half_bytes = raid_journal_half_bytes(sectors);
@@ -35,13 +36,13 @@ OpusJournal *opus_journal_new(uint64_t start_sector, uint64_t sectors)
     return j;
 }
 
-void opus_journal_free(OpusJournal *j)
+void opus_journal_free(OpusConsistency *c)
 {
-    if (j) {
-        qemu_mutex_destroy(&j->lock);
-        qemu_vfree(j->found_image);
-        g_free(j);
-    }
+    OpusJournal *j = container_of(c, OpusJournal, common);
+
+    qemu_mutex_destroy(&j->lock);
+    qemu_vfree(j->found_image);
+    g_free(j);
 }
 
 static RaidExtensionError coroutine_fn GRAPH_RDLOCK
@@ -82,7 +83,7 @@ find_place(OpusMember **members, unsigned nr_slots, Error **errp)
                        "features that are not known here (feature bits 0x%"
                        PRIx32 ")", opus_member_name(members[slot]),
                        ext.incompat & ~RAID_EXTENSION_KNOWN);
-            opus_journal_free(j);
+            opus_consistency_free(j ? &j->common : NULL);
             return NULL;
         }
         if (err != RAID_EXTENSION_OK) {
@@ -105,7 +106,7 @@ find_place(OpusMember **members, unsigned nr_slots, Error **errp)
             error_setg(errp, "Member '%s' has no room for the stripe journal "
                        "where the other members have theirs",
                        opus_member_name(members[slot]));
-            opus_journal_free(j);
+            opus_consistency_free(&j->common);
             return NULL;
         }
     }
@@ -184,7 +185,7 @@ opus_journal_scan(OpusMember **members, const RaidGeometry *geom, bool dirty,
 /* To those that lack it; those that have it keep theirs as it is. */
 static int coroutine_fn GRAPH_RDLOCK spread_unit(OpusRaid *s)
 {
-    OpusJournal *j = s->journal;
+    OpusJournal *j = opus_journal(s);
     size_t bytes = ROUND_UP(RAID_JOURNAL_HEADER_BYTES +
                             j->found.content_bytes, RAID_SECTOR_BYTES);
     int ret = 0;
@@ -220,7 +221,7 @@ replay_write(OpusRaid *s, const RaidJournalWrite *w)
     if (w->zero) {
         ret = opus_member_pwrite_zeroes(m, off, w->bytes, 0);
     } else {
-        ret = opus_member_pwrite(m, off, s->journal->found_image +
+        ret = opus_member_pwrite(m, off, opus_journal(s)->found_image +
                                  RAID_JOURNAL_HEADER_BYTES + w->content_off,
                                  w->bytes, 0);
     }
@@ -231,7 +232,7 @@ replay_write(OpusRaid *s, const RaidJournalWrite *w)
 
 int coroutine_fn GRAPH_RDLOCK opus_journal_replay(OpusRaid *s, Error **errp)
 {
-    OpusJournal *j = s->journal;
+    OpusJournal *j = opus_journal(s);
     RaidJournalCursor cursor = { 0 };
     RaidJournalWrite write;
     int ret;

@@ -21,6 +21,7 @@
 #include "qemu/memalign.h"
 #include "block/opus-raid/array/array.h"
 #include "block/opus-raid/base/parallel.h"
+#include "block/opus-raid/base/uninitialized.h"
 #include "block/opus-raid/consistency/journal.h"
 #include "block/opus-raid/member/write.h"
 #include "block/opus-raid/trace.h"
@@ -90,7 +91,7 @@ static void coroutine_fn let_go(OpusJournal *j)
 static RaidMask coroutine_fn GRAPH_RDLOCK
 write_empty(OpusRaid *s, RaidMask slots, bool valid)
 {
-    OpusJournal *j = s->journal;
+    OpusJournal *j = opus_journal(s);
     const OpusMember *m = s->slots[raid_mask_lowest(slots)];
     uint8_t *buf = qemu_memalign(OPUS_BOUNCE_ALIGN, RAID_JOURNAL_HEADER_BYTES);
     QEMUIOVector qiov = QEMU_IOVEC_INIT_BUF(qiov, buf,
@@ -130,10 +131,17 @@ static int coroutine_fn GRAPH_RDLOCK write_extension(OpusJournal *j,
     return ret;
 }
 
-RaidMask coroutine_fn GRAPH_RDLOCK opus_journal_start(OpusRaid *s,
+/*
+ * Begin empty journals on the members of @slots
+ *
+ * Redundancy is right, and durably so, but for writes that are logged; none
+ * that is not logged is in flight. Returns the slots whose member did not take
+ * it.
+ */
+static RaidMask coroutine_fn GRAPH_RDLOCK journal_start(OpusRaid *s,
                                                       RaidMask slots)
 {
-    OpusJournal *j = s->journal;
+    OpusJournal *j = opus_journal(s);
     RaidMask failed_slots = 0;
 
     if (!slots) {
@@ -159,7 +167,14 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_journal_start(OpusRaid *s,
     return failed_slots;
 }
 
-RaidMask coroutine_fn GRAPH_RDLOCK opus_journal_invalidate(OpusRaid *s,
+/*
+ * What the journals of @slots say is not to be
+ * believed
+ *
+ * For an array that is written before its redundancy is right; no write is in
+ * flight. Returns the slots whose member did not take it.
+ */
+static RaidMask coroutine_fn GRAPH_RDLOCK journal_invalidate(OpusRaid *s,
                                                            RaidMask slots)
 {
     RaidMask failed_slots = 0;
@@ -201,7 +216,7 @@ static bool add_request(OpusJournal *j, const OpusJournalRequest *req)
 static int coroutine_fn GRAPH_RDLOCK
 write_unit(OpusRaid *s, OpusJournalRequest **batch, unsigned nr)
 {
-    OpusJournal *j = s->journal;
+    OpusJournal *j = opus_journal(s);
     RaidMask slots = raid_journal_copies(&s->geom, use_slots(s),
                                          j->unit.generation);
     uint8_t *buf = qemu_memalign(OPUS_BOUNCE_ALIGN,
@@ -258,7 +273,7 @@ write_unit(OpusRaid *s, OpusJournalRequest **batch, unsigned nr)
  */
 static void coroutine_fn GRAPH_RDLOCK lead(OpusRaid *s)
 {
-    OpusJournal *j = s->journal;
+    OpusJournal *j = opus_journal(s);
     OpusJournalRequest *batch[RAID_JOURNAL_MAX_ENTRIES];
     bool flush = j->unflushed && !OPUS_SABOTAGED(JOURNAL_REUSED_EARLY);
     unsigned pieces = 0;
@@ -299,10 +314,25 @@ static void coroutine_fn GRAPH_RDLOCK lead(OpusRaid *s)
     qemu_co_queue_restart_all(&j->waiters);
 }
 
+static void coroutine_fn log_done(OpusRaid *s, OpusJournalRequest *req)
+{
+    OpusJournal *j = opus_journal(s);
+
+    if (!req->nr) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&j->lock);
+    if (--j->nr_pending == 0) {
+        j->unflushed = true;
+        j->busy = false;
+        qemu_co_queue_restart_all(&j->waiters);
+    }
+}
+
 static int coroutine_fn GRAPH_RDLOCK await_unit(OpusRaid *s,
                                                 OpusJournalRequest *req)
 {
-    OpusJournal *j = s->journal;
+    OpusJournal *j = opus_journal(s);
     int ret;
 
     qemu_mutex_lock(&j->lock);
@@ -317,7 +347,7 @@ static int coroutine_fn GRAPH_RDLOCK await_unit(OpusRaid *s,
     ret = req->ret;
     qemu_mutex_unlock(&j->lock);
     if (ret < 0) {
-        opus_journal_done(s, req);
+        log_done(s, req);
         req->nr = 0;
     }
     return ret;
@@ -331,8 +361,15 @@ static void clear_request(OpusJournalRequest *req)
     req->ret = 0;
 }
 
-int coroutine_fn GRAPH_RDLOCK
-opus_journal_log(OpusRaid *s, OpusJournalRequest *req, const OpusColumns *c)
+/*
+ * Log a stripe write whose columns are computed
+ *
+ * Called with the stripe's lock held. When it returns 0, the unit is durable;
+ * log_done() is then needed when the members are written. Returns
+ * -EIO when the array has failed.
+ */
+static int coroutine_fn GRAPH_RDLOCK
+log_write(OpusRaid *s, OpusJournalRequest *req, const OpusColumns *c)
 {
     const void **piece = req->content;
 
@@ -356,8 +393,9 @@ opus_journal_log(OpusRaid *s, OpusJournalRequest *req, const OpusColumns *c)
     return req->nr ? await_unit(s, req) : 0;
 }
 
-int coroutine_fn GRAPH_RDLOCK
-opus_journal_log_zeroes(OpusRaid *s, OpusJournalRequest *req, uint64_t stripe,
+/* The same for @nr whole stripes that are going to be zeroed. */
+static int coroutine_fn GRAPH_RDLOCK
+log_zeroes(OpusRaid *s, OpusJournalRequest *req, uint64_t stripe,
                         unsigned nr)
 {
     clear_request(req);
@@ -368,17 +406,51 @@ opus_journal_log_zeroes(OpusRaid *s, OpusJournalRequest *req, uint64_t stripe,
     return await_unit(s, req);
 }
 
-void coroutine_fn opus_journal_done(OpusRaid *s, OpusJournalRequest *req)
+static uint64_t journal_max_write(const OpusRaid *s, uint64_t bytes)
 {
-    OpusJournal *j = s->journal;
-
-    if (!req->nr) {
-        return;
-    }
-    QEMU_LOCK_GUARD(&j->lock);
-    if (--j->nr_pending == 0) {
-        j->unflushed = true;
-        j->busy = false;
-        qemu_co_queue_restart_all(&j->waiters);
-    }
+    return raid_journal_max_write(&s->geom, opus_journal(s)->half_bytes);
 }
+
+static int coroutine_fn GRAPH_RDLOCK
+journal_write_stripe(OpusRaid *s, const OpusColumns *c, OpusLoggedFn *write,
+                     void *opaque)
+{
+    OPUS_UNINITIALIZED OpusJournalRequest req;
+    int ret = log_write(s, &req, c);
+
+    if (ret == 0) {
+        ret = write(opaque);
+        log_done(s, &req);
+    }
+    return ret;
+}
+
+static int coroutine_fn GRAPH_RDLOCK
+journal_zero_stripes(OpusRaid *s, uint64_t stripe, unsigned nr,
+                     OpusLoggedFn *write, void *opaque)
+{
+    OPUS_UNINITIALIZED OpusJournalRequest req;
+    int ret = log_zeroes(s, &req, stripe, nr);
+
+    if (ret == 0) {
+        ret = write(opaque);
+        log_done(s, &req);
+    }
+    return ret;
+}
+
+const OpusConsistencyOps opus_journal_ops = {
+    .policy = OPUS_RAID_CONSISTENCY_POLICY_JOURNAL,
+    .name = "stripe journal",
+    .write_failed = "journal write",
+    .feature = RAID_FEATURE_EXTENSION,
+    .free = opus_journal_free,
+    .init = journal_start,
+    .start = journal_start,
+    .invalidate = journal_invalidate,
+    .replay = opus_journal_replay,
+    .max_write = journal_max_write,
+    .max_zero_stripes = UINT_MAX,
+    .write_stripe = journal_write_stripe,
+    .zero_stripes = journal_zero_stripes,
+};

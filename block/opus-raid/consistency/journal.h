@@ -5,8 +5,8 @@
 #ifndef BLOCK_OPUS_RAID_CONSISTENCY_JOURNAL_H
 #define BLOCK_OPUS_RAID_CONSISTENCY_JOURNAL_H
 
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/base/columns.h"
-#include "block/opus-raid/array/life.h"
 #include "util/raid/extension.h"
 #include "util/raid/stripe-journal.h"
 
@@ -21,7 +21,8 @@ typedef struct OpusJournalRequest {
     QSIMPLEQ_ENTRY(OpusJournalRequest) next;
 } OpusJournalRequest;
 
-struct OpusJournal {
+typedef struct OpusJournal {
+    OpusConsistency common;
     /* Constant while the array runs */
     uint64_t start_sector;          /* on each member */
     uint64_t sectors;
@@ -34,7 +35,6 @@ struct OpusJournal {
     RaidMask valid_slots;           /* that hold any */
     bool replay;                    /* before the array is written */
 
-
     QemuMutex lock;                 /* never held while waiting */
     /* Under lock */
     uint64_t generation;            /* of the last unit; no member has newer */
@@ -46,7 +46,16 @@ struct OpusJournal {
 
     /* Used by the one who writes a unit */
     RaidJournalUnit unit;
-};
+} OpusJournal;
+
+extern const OpusConsistencyOps opus_journal_ops;
+
+/* That of an array which has one. */
+static inline OpusJournal *opus_journal(const OpusRaid *s)
+{
+    assert(s->consistency->ops == &opus_journal_ops);
+    return container_of(s->consistency, OpusJournal, common);
+}
 
 /**
  * opus_journal_scan: find the journal, and the newest unit, of an array
@@ -61,9 +70,7 @@ opus_journal_scan(OpusMember **members, const RaidGeometry *geom, bool dirty,
 
 /* One that was never used; where it is must fit all members. */
 OpusJournal *opus_journal_new(uint64_t start_sector, uint64_t sectors);
-
-/* NULL is fine. Nobody uses it any more. */
-void opus_journal_free(OpusJournal *j);
+void opus_journal_free(OpusConsistency *c);
 
 /**
  * opus_journal_replay: write again what the newest unit holds
@@ -73,49 +80,6 @@ void opus_journal_free(OpusJournal *j);
  * Flushes what it wrote. Returns 0 or a negative errno with @errp set.
  */
 int coroutine_fn GRAPH_RDLOCK opus_journal_replay(OpusRaid *s, Error **errp);
-
-/**
- * opus_journal_start: begin empty journals on the members of @slots
- *
- * Redundancy is right, and durably so, but for writes that are logged; none
- * that is not logged is in flight. Returns the slots whose member did not take
- * it.
- */
-RaidMask coroutine_fn GRAPH_RDLOCK opus_journal_start(OpusRaid *s,
-                                                      RaidMask slots);
-
-/**
- * opus_journal_invalidate: what the journals of @slots say is not to be
- * believed
- *
- * For an array that is written before its redundancy is right; no write is in
- * flight. Returns the slots whose member did not take it.
- */
-RaidMask coroutine_fn GRAPH_RDLOCK opus_journal_invalidate(OpusRaid *s,
-                                                           RaidMask slots);
-
-/* Does the array log now? */
-static inline bool opus_journal_is_active(const OpusRaid *s)
-{
-    return unlikely(s->journal) && opus_log_is_on(s);
-}
-
-/**
- * opus_journal_log: log a stripe write whose columns are computed
- *
- * Called with the stripe's lock held. When it returns 0, the unit is durable;
- * opus_journal_done() is then needed when the members are written. Returns
- * -EIO when the array has failed.
- */
-int coroutine_fn GRAPH_RDLOCK
-opus_journal_log(OpusRaid *s, OpusJournalRequest *req, const OpusColumns *c);
-
-/* The same for @nr whole stripes that are going to be zeroed. */
-int coroutine_fn GRAPH_RDLOCK
-opus_journal_log_zeroes(OpusRaid *s, OpusJournalRequest *req, uint64_t stripe,
-                        unsigned nr);
-
-void coroutine_fn opus_journal_done(OpusRaid *s, OpusJournalRequest *req);
 
 /* Where a unit of a generation lies on each member, in bytes. */
 static inline int64_t opus_journal_off(const OpusJournal *j,

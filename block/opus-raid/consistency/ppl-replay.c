@@ -114,7 +114,7 @@ replay_band(Replay *r, const MdPplBand *band)
 static int coroutine_fn GRAPH_RDLOCK replay_log(Replay *r)
 {
     OpusRaid *s = r->s;
-    const OpusPplLog *log = &s->ppl->logs[r->slot];
+    const OpusPplLog *log = &opus_ppl(s)->logs[r->slot];
     OpusMember *m = s->slots[r->slot];
     int64_t off = opus_ppl_off(&m->super) + log->found_at +
                   MD_PPL_HEADER_BYTES;
@@ -158,7 +158,7 @@ int coroutine_fn GRAPH_RDLOCK opus_ppl_replay(OpusRaid *s, Error **errp)
         return -ENOMEM;
     }
     for (r.slot = 0; r.slot < s->geom.nr_slots && ret == 0; r.slot++) {
-        OpusPplLog *log = &s->ppl->logs[r.slot];
+        OpusPplLog *log = &opus_ppl(s)->logs[r.slot];
 
         if (log->replay) {
             ret = opus_slot_usable(s, r.slot) ? replay_log(&r) : 0;
@@ -171,7 +171,7 @@ int coroutine_fn GRAPH_RDLOCK opus_ppl_replay(OpusRaid *s, Error **errp)
     }
     for (unsigned slot = 0; slot < s->geom.nr_slots && ret == 0; slot++) {
         /* Entries stay in the log, and are over once it is written over. */
-        s->ppl->logs[slot].replay = false;
+        opus_ppl(s)->logs[slot].replay = false;
     }
     if (ret < 0 && errp && !*errp) {
         error_setg_errno(errp, -ret, "Cannot replay the partial parity log of "

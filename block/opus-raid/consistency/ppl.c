@@ -19,6 +19,7 @@
 #include "qemu/lockable.h"
 #include "qemu/memalign.h"
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/base/parallel.h"
 #include "block/opus-raid/consistency/ppl.h"
 #include "block/opus-raid/member/write.h"
 #include "block/opus-raid/trace.h"
@@ -29,6 +30,7 @@ OpusPpl *opus_ppl_new(const RaidGeometry *geom)
     OpusPpl *ppl = g_malloc0(sizeof(*ppl) +
                              geom->nr_slots * sizeof(ppl->logs[0]));
 
+    ppl->common.ops = &opus_ppl_ops;
     qemu_mutex_init(&ppl->lock);
     for (unsigned slot = 0; slot < geom->nr_slots; slot++) {
         QSIMPLEQ_INIT(&ppl->logs[slot].queue);
@@ -37,12 +39,12 @@ OpusPpl *opus_ppl_new(const RaidGeometry *geom)
     return ppl;
 }
 
-void opus_ppl_free(OpusPpl *ppl)
+static void ppl_free(OpusConsistency *c)
 {
-    if (ppl) {
-        qemu_mutex_destroy(&ppl->lock);
-        g_free(ppl);
-    }
+    OpusPpl *ppl = container_of(c, OpusPpl, common);
+
+    qemu_mutex_destroy(&ppl->lock);
+    g_free(ppl);
 }
 
 /* Wait until no stripe of the log is being written, and keep it so. */
@@ -67,7 +69,7 @@ static int coroutine_fn GRAPH_RDLOCK
 write_first_header(OpusRaid *s, unsigned slot, bool valid)
 {
     OpusMember *m = s->slots[slot];
-    OpusPplLog *log = &s->ppl->logs[slot];
+    OpusPplLog *log = &opus_ppl(s)->logs[slot];
     uint8_t *buf = qemu_blockalign0(m->child->bs, MD_PPL_HEADER_BYTES);
     uint64_t newest = MAX(log->found.generation, log->ring.generation);
     int ret;
@@ -82,26 +84,39 @@ write_first_header(OpusRaid *s, unsigned slot, bool valid)
     return ret;
 }
 
-RaidMask coroutine_fn GRAPH_RDLOCK opus_ppl_start(OpusRaid *s, RaidMask slots)
+/*
+ * Begin empty logs on the members of @slots
+ *
+ * Redundancy is right, and durably so, but for writes in flight. When it
+ * returns, those that were not logged are over. Returns the slots whose member
+ * did not take it.
+ */
+static RaidMask coroutine_fn GRAPH_RDLOCK ppl_start(OpusRaid *s, RaidMask slots)
 {
     RaidMask failed_slots = 0;
 
     RAID_MASK_FOREACH(slot, slots) {
-        OpusPplLog *log = &s->ppl->logs[slot];
+        OpusPplLog *log = &opus_ppl(s)->logs[slot];
 
-        hold(s->ppl, log);
+        hold(opus_ppl(s), log);
         if (write_first_header(s, slot, true) < 0) {
             failed_slots |= RAID_BIT(slot);
         }
         log->ready = true;
-        let_go(s->ppl, log);
+        let_go(opus_ppl(s), log);
     }
     opus_life_set_log(s, RAID_LOG_ON);
     return failed_slots;
 }
 
-RaidMask coroutine_fn GRAPH_RDLOCK
-opus_ppl_invalidate(OpusRaid *s, RaidMask slots)
+/*
+ * What the logs of @slots say is not to be believed
+ *
+ * For an array that is written before its redundancy is right. Returns the
+ * slots whose member did not take it.
+ */
+static RaidMask coroutine_fn GRAPH_RDLOCK
+ppl_invalidate(OpusRaid *s, RaidMask slots)
 {
     RaidMask failed_slots = 0;
 
@@ -114,12 +129,18 @@ opus_ppl_invalidate(OpusRaid *s, RaidMask slots)
     return failed_slots;
 }
 
-uint32_t opus_ppl_max_write(const OpusRaid *s)
+/* Array bytes that one write to a part of a stripe may have. */
+static uint64_t ppl_max_write(const OpusRaid *s, uint64_t write_bytes)
 {
-    uint32_t bytes = UINT32_MAX;
+    uint64_t bytes = UINT64_MAX;
+
+    /* A whole stripe has no partial parity. */
+    if (write_bytes >= raid_stripe_bytes(&s->geom)) {
+        return bytes;
+    }
 
     for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
-        const MdPplRing *ring = &s->ppl->logs[slot].ring;
+        const MdPplRing *ring = &opus_ppl(s)->logs[slot].ring;
 
         if (ring->space_bytes) {
             bytes = MIN(bytes, md_ppl_ring_capacity(ring));
@@ -189,7 +210,7 @@ static bool add_request(OpusRaid *s, OpusPplLog *log, OpusPplRequest *req)
 static int coroutine_fn GRAPH_RDLOCK
 write_unit(OpusRaid *s, unsigned slot, OpusPplRequest **batch, unsigned nr)
 {
-    OpusPplLog *log = &s->ppl->logs[slot];
+    OpusPplLog *log = &opus_ppl(s)->logs[slot];
     OpusMember *m = s->slots[slot];
     uint8_t *buf = qemu_blockalign0(m->child->bs, 2 * MD_PPL_HEADER_BYTES);
     QEMUIOVector qiov;
@@ -229,7 +250,7 @@ write_unit(OpusRaid *s, unsigned slot, OpusPplRequest **batch, unsigned nr)
  */
 static void coroutine_fn GRAPH_RDLOCK lead(OpusRaid *s, unsigned slot)
 {
-    OpusPpl *ppl = s->ppl;
+    OpusPpl *ppl = opus_ppl(s);
     OpusPplLog *log = &ppl->logs[slot];
     OpusPplRequest *batch[MD_PPL_MAX_ENTRIES];
     bool flush = log->unflushed && !OPUS_SABOTAGED(PPL_REUSED_EARLY);
@@ -266,9 +287,26 @@ static void coroutine_fn GRAPH_RDLOCK lead(OpusRaid *s, unsigned slot)
     qemu_co_queue_restart_all(&log->waiters);
 }
 
+static void coroutine_fn log_done(OpusRaid *s, OpusPplRequest *req)
+{
+    OpusPpl *ppl = opus_ppl(s);
+    OpusPplLog *log;
+
+    if (!req->nr) {
+        return;
+    }
+    log = &ppl->logs[req->slot];
+    QEMU_LOCK_GUARD(&ppl->lock);
+    if (--log->nr_pending == 0) {
+        log->unflushed = true;
+        log->busy = false;
+        qemu_co_queue_restart_all(&log->waiters);
+    }
+}
+
 static int coroutine_fn GRAPH_RDLOCK await_log(OpusRaid *s, OpusPplRequest *req)
 {
-    OpusPpl *ppl = s->ppl;
+    OpusPpl *ppl = opus_ppl(s);
     OpusPplLog *log = &ppl->logs[req->slot];
     int ret;
 
@@ -284,14 +322,22 @@ static int coroutine_fn GRAPH_RDLOCK await_log(OpusRaid *s, OpusPplRequest *req)
     ret = req->ret;
     qemu_mutex_unlock(&ppl->lock);
     if (ret < 0) {
-        opus_ppl_done(s, req);
+        log_done(s, req);
         req->nr = 0;
     }
     return ret;
 }
 
-int coroutine_fn GRAPH_RDLOCK
-opus_ppl_log(OpusRaid *s, OpusPplRequest *req, const OpusColumns *c)
+/*
+ * Log a stripe write whose columns are computed
+ * @c:   allocated with a column for partial parity
+ *
+ * Called with the stripe's lock held. When it returns 0, the log is durable,
+ * or there is no parity to log for; log_done() is then needed when the
+ * members are written. Returns -EIO when the array has failed.
+ */
+static int coroutine_fn GRAPH_RDLOCK
+log_write(OpusRaid *s, OpusPplRequest *req, const OpusColumns *c)
 {
     *req = (OpusPplRequest) {
         .slot = raid_stripe_slot(&s->geom, c->plan->stripe, s->geom.nr_data),
@@ -300,8 +346,9 @@ opus_ppl_log(OpusRaid *s, OpusPplRequest *req, const OpusColumns *c)
     return req->nr ? await_log(s, req) : 0;
 }
 
-int coroutine_fn GRAPH_RDLOCK
-opus_ppl_log_stripe(OpusRaid *s, OpusPplRequest *req, uint64_t stripe)
+/* The same for a stripe all of whose data is going to be written. */
+static int coroutine_fn GRAPH_RDLOCK
+log_stripe(OpusRaid *s, OpusPplRequest *req, uint64_t stripe)
 {
     *req = (OpusPplRequest) {
         .slot = raid_stripe_slot(&s->geom, stripe, s->geom.nr_data),
@@ -318,19 +365,84 @@ opus_ppl_log_stripe(OpusRaid *s, OpusPplRequest *req, uint64_t stripe)
     return await_log(s, req);
 }
 
-void coroutine_fn opus_ppl_done(OpusRaid *s, OpusPplRequest *req)
+static int coroutine_fn GRAPH_RDLOCK
+ppl_write_stripe(OpusRaid *s, const OpusColumns *c, OpusLoggedFn *write,
+                 void *opaque)
 {
-    OpusPpl *ppl = s->ppl;
-    OpusPplLog *log;
+    OpusPplRequest req;
+    int ret = log_write(s, &req, c);
 
-    if (!req->nr) {
-        return;
+    if (ret == 0) {
+        ret = write(opaque);
+        log_done(s, &req);
     }
-    log = &ppl->logs[req->slot];
-    QEMU_LOCK_GUARD(&ppl->lock);
-    if (--log->nr_pending == 0) {
-        log->unflushed = true;
-        log->busy = false;
-        qemu_co_queue_restart_all(&log->waiters);
+    return ret;
+}
+
+static int coroutine_fn GRAPH_RDLOCK
+ppl_zero_stripes(OpusRaid *s, uint64_t stripe, unsigned nr,
+                 OpusLoggedFn *write, void *opaque)
+{
+    OpusPplRequest req;
+    int ret;
+
+    assert(nr == 1);
+    ret = log_stripe(s, &req, stripe);
+    if (ret == 0) {
+        ret = write(opaque);
+        log_done(s, &req);
+    }
+    return ret;
+}
+
+/*
+ * Whoever looks for the newest unit follows what is valid: units of a log that
+ * was here before must not be.
+ */
+typedef struct ZeroLogs {
+    OpusRaid *s;
+    uint8_t slots[RAID_MAX_MEMBERS];
+    RaidMask failed_slots;
+} ZeroLogs;
+
+static void coroutine_fn GRAPH_RDLOCK zero_log(void *opaque, unsigned i)
+{
+    ZeroLogs *z = opaque;
+    OpusMember *m = z->s->slots[z->slots[i]];
+    int ret = opus_member_pwrite_zeroes(m, opus_ppl_off(&m->super),
+                                        m->super.ppl_size_sectors *
+                                        RAID_SECTOR_BYTES, BDRV_REQ_FUA);
+
+    if (ret < 0) {
+        z->failed_slots |= RAID_BIT(z->slots[i]);
     }
 }
+
+static RaidMask coroutine_fn GRAPH_RDLOCK ppl_init(OpusRaid *s, RaidMask slots)
+{
+    ZeroLogs z = { .s = s };
+    unsigned nr = 0;
+
+    RAID_MASK_FOREACH(slot, slots) {
+        z.slots[nr++] = slot;
+    }
+    opus_parallel(zero_log, &z, nr, nr);
+    return z.failed_slots | ppl_start(s, slots & ~z.failed_slots);
+}
+
+const OpusConsistencyOps opus_ppl_ops = {
+    .policy = OPUS_RAID_CONSISTENCY_POLICY_PPL,
+    .name = "partial parity log",
+    .write_failed = "log write",
+    .feature = MD_FEATURE_MULTIPLE_PPLS,
+    .free = ppl_free,
+    .init = ppl_init,
+    .start = ppl_start,
+    .invalidate = ppl_invalidate,
+    .replay = opus_ppl_replay,
+    .partial_parity = true,
+    .max_write = ppl_max_write,
+    .max_zero_stripes = 1,
+    .write_stripe = ppl_write_stripe,
+    .zero_stripes = ppl_zero_stripes,
+};

@@ -5,8 +5,8 @@
 #ifndef BLOCK_OPUS_RAID_CONSISTENCY_PPL_H
 #define BLOCK_OPUS_RAID_CONSISTENCY_PPL_H
 
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/base/columns.h"
-#include "block/opus-raid/array/life.h"
 #include "util/raid/md-ppl.h"
 
 /* A stripe write that is to be logged; lives on its coroutine's stack. */
@@ -41,59 +41,22 @@ typedef struct OpusPplLog {
     MdPplHeader unit;
 } OpusPplLog;
 
-struct OpusPpl {
+typedef struct OpusPpl {
+    OpusConsistency common;
     QemuMutex lock;                 /* never held while waiting */
     OpusPplLog logs[];              /* one for each slot */
-};
+} OpusPpl;
 
-OpusPpl *opus_ppl_new(const RaidGeometry *geom);
+extern const OpusConsistencyOps opus_ppl_ops;
 
-/* NULL is fine. Nobody uses it any more. */
-void opus_ppl_free(OpusPpl *ppl);
-
-/**
- * opus_ppl_start: begin empty logs on the members of @slots
- *
- * Redundancy is right, and durably so, but for writes in flight. When it
- * returns, those that were not logged are over. Returns the slots whose member
- * did not take it.
- */
-RaidMask coroutine_fn GRAPH_RDLOCK opus_ppl_start(OpusRaid *s, RaidMask slots);
-
-/**
- * opus_ppl_invalidate: what the logs of @slots say is not to be believed
- *
- * For an array that is written before its redundancy is right. Returns the
- * slots whose member did not take it.
- */
-RaidMask coroutine_fn GRAPH_RDLOCK
-opus_ppl_invalidate(OpusRaid *s, RaidMask slots);
-
-/* Does the array log now? */
-static inline bool opus_ppl_is_active(const OpusRaid *s)
+/* That of an array which has one. */
+static inline OpusPpl *opus_ppl(const OpusRaid *s)
 {
-    return unlikely(s->ppl) && opus_log_is_on(s);
+    assert(s->consistency->ops == &opus_ppl_ops);
+    return container_of(s->consistency, OpusPpl, common);
 }
 
-/* Array bytes that one write to a part of a stripe may have. */
-uint32_t opus_ppl_max_write(const OpusRaid *s);
-
-/**
- * opus_ppl_log: log a stripe write whose columns are computed
- * @c:   allocated with a column for partial parity
- *
- * Called with the stripe's lock held. When it returns 0, the log is durable,
- * or there is no parity to log for; opus_ppl_done() is then needed when the
- * members are written. Returns -EIO when the array has failed.
- */
-int coroutine_fn GRAPH_RDLOCK
-opus_ppl_log(OpusRaid *s, OpusPplRequest *req, const OpusColumns *c);
-
-/* The same for a stripe all of whose data is going to be written. */
-int coroutine_fn GRAPH_RDLOCK
-opus_ppl_log_stripe(OpusRaid *s, OpusPplRequest *req, uint64_t stripe);
-
-void coroutine_fn opus_ppl_done(OpusRaid *s, OpusPplRequest *req);
+OpusPpl *opus_ppl_new(const RaidGeometry *geom);
 
 /**
  * opus_ppl_scan: look for the newest unit of a member's log

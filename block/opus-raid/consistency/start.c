@@ -13,10 +13,7 @@
 #include "qapi/error.h"
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/array/life.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/consistency/ppl.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/consistency/start.h"
 
 /*
@@ -51,8 +48,7 @@ static int coroutine_fn GRAPH_RDLOCK start_logs(OpusRaid *s)
     if (ret < 0) {
         return ret;
     }
-    return fail_slots(s, s->ppl ? opus_ppl_start(s, slots)
-                                : opus_journal_start(s, slots));
+    return fail_slots(s, opus_log(s)->start(s, slots));
 }
 
 static int coroutine_fn GRAPH_RDLOCK void_logs(OpusRaid *s)
@@ -60,15 +56,14 @@ static int coroutine_fn GRAPH_RDLOCK void_logs(OpusRaid *s)
     RaidMask slots = raid_mask_first(s->geom.nr_slots) &
                      ~opus_missing_slots(s);
 
-    return fail_slots(s, s->ppl ? opus_ppl_invalidate(s, slots)
-                                : opus_journal_invalidate(s, slots));
+    return fail_slots(s, opus_log(s)->invalidate(s, slots));
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_start_co(OpusRaid *s, void *opaque,
                                             Error **errp)
 {
-    int ret = s->ppl ? opus_ppl_replay(s, errp) :
-              s->journal ? opus_journal_replay(s, errp) : 0;
+    const OpusConsistencyOps *log = opus_log(s);
+    int ret = log ? log->replay(s, errp) : 0;
 
     if (ret < 0) {
         return ret;
@@ -81,7 +76,7 @@ int coroutine_fn GRAPH_RDLOCK opus_start_co(OpusRaid *s, void *opaque,
     if (ret == 0) {
         ret = opus_array_start_writing(s);
     }
-    if (ret == 0 && (s->ppl || s->journal)) {
+    if (ret == 0 && log) {
         ret = redundancy_is_right(s) ? start_logs(s) : void_logs(s);
     }
     if (ret < 0) {
@@ -96,7 +91,7 @@ int coroutine_fn GRAPH_RDLOCK opus_start_logs_co(OpusRaid *s, void *opaque,
 {
     int ret;
 
-    if ((!s->ppl && !s->journal) || opus_log_is_on(s) ||
+    if (!opus_log(s) || opus_log_is_on(s) ||
         !redundancy_is_right(s) || !raid_life_is_writable(s->life)) {
         return 0;
     }

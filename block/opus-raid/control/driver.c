@@ -17,13 +17,11 @@
 #include "qemu/error-report.h"
 #include "qemu/module.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/array/may-lose.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/life.h"
+#include "block/opus-raid/array/may-lose.h"
 #include "block/opus-raid/base/blocking.h"
 #include "block/opus-raid/base/node.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/consistency/ppl.h"
 #include "block/opus-raid/consistency/start.h"
 #include "block/opus-raid/control/info.h"
 #include "block/opus-raid/control/options.h"
@@ -120,9 +118,7 @@ static void free_array(OpusRaid *s)
         bdrv_unref_child(s->bs, s->members[i].child);
     }
     bdrv_graph_wrunlock();
-    opus_bitmap_free(s->bitmap);
-    opus_ppl_free(s->ppl);
-    opus_journal_free(s->journal);
+    opus_consistency_free(s->consistency);
     qemu_mutex_destroy(&s->state_lock);
     g_free(s->members);
     g_free(s->want_uuid);
@@ -235,9 +231,7 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
                    "was opened", bdrv_get_node_name(s->bs));
         ret = -EINVAL;
     }
-    opus_bitmap_free(probe->bitmap);
-    opus_ppl_free(probe->ppl);
-    opus_journal_free(probe->journal);
+    opus_consistency_free(probe->consistency);
     for (unsigned i = 0; i < s->nr_members; i++) {
         opus_bad_log_close(&members[i]);
     }

@@ -11,6 +11,7 @@
 #include "qapi/clone-visitor.h"
 #include "qapi/qapi-visit-opus-raid-types.h"
 #include "qemu/lockable.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/read-error.h"
 #include "block/opus-raid/base/uuid.h"
 #include "block/opus-raid/consistency/bitmap.h"
@@ -18,7 +19,6 @@
 #include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/member/member.h"
 #include "block/opus-raid/redundancy/resync.h"
-#include "block/opus-raid/setup/change-policy.h"
 
 /* The core's enums are in the same order as QAPI's. */
 QEMU_BUILD_BUG_ON((int)RAID_LEVEL_0 != (int)OPUS_RAID_LEVEL_RAID0);
@@ -104,13 +104,14 @@ static const MdSuper *any_super(const OpusRaid *s)
     g_assert_not_reached();
 }
 
+/* NULL: it has none. */
 static OpusRaidBitmapInfo *bitmap_info(OpusRaid *s)
 {
-    OpusRaidBitmapInfo *info = g_new0(OpusRaidBitmapInfo, 1);
+    g_autofree OpusRaidBitmapInfo *info = g_new0(OpusRaidBitmapInfo, 1);
 
-    opus_bitmap_counts(s, &info->chunk_size, &info->chunks,
-                       &info->dirty_chunks);
-    return info;
+    return opus_bitmap_counts(s, &info->chunk_size, &info->chunks,
+                              &info->dirty_chunks) ? g_steal_pointer(&info)
+                                                   : NULL;
 }
 
 /* That nothing was found is said only when all was looked at. */
@@ -156,15 +157,14 @@ OpusRaidInfo *GRAPH_RDLOCK opus_info(BlockDriverState *bs)
     info->state = (OpusRaidArrayState)s->state;
     info->dirty = raid_life_may_be_dirty(opus_life(s));
     info->events = s->events;
-    info->has_consistency_policy = s->geom.level != RAID_LEVEL_0;
+    info->has_consistency_policy = raid_has_redundancy(&s->geom);
     info->consistency_policy = opus_policy_of(s);
     info->has_policy_in_force = info->has_consistency_policy;
     info->policy_in_force = opus_policy_is_in_force(s);
-    if (s->bitmap) {
-        info->bitmap = bitmap_info(s);
-    }
+    info->bitmap = bitmap_info(s);
     info->has_resync = s->resync_offset != MD_RESYNC_DONE;
-    info->resync = MIN(qatomic_read(&s->resync_done), opus_resync_bytes(s));
+    info->resync = MIN(qatomic_read(&s->resync_done),
+                       raid_sync_bytes(&s->geom));
     check_info(s, info);
     info->members = members_info(s);
     return info;

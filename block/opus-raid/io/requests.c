@@ -20,9 +20,7 @@
 #include "block/opus-raid/consistency/announce.h"
 #include "block/opus-raid/io/requests.h"
 #include "block/opus-raid/member/write.h"
-#include "block/opus-raid/redundancy/mirror/copies.h"
-#include "block/opus-raid/redundancy/mirror/mirror.h"
-#include "block/opus-raid/redundancy/parity/stripe.h"
+#include "block/opus-raid/redundancy/redundancy.h"
 #include "block/opus-raid/trace.h"
 
 /* Pieces of one request that are under way at the same time. */
@@ -85,48 +83,13 @@ static void request_done(Request *req, int ret)
     }
 }
 
-static RaidStripeRange piece_range(const OpusRaid *s, const Piece *piece)
-{
-    uint64_t stripe = raid_stripe_of(&s->geom, piece->start);
-    uint64_t start = piece->start - stripe * raid_stripe_bytes(&s->geom);
-
-    return (RaidStripeRange) {
-        .stripe = stripe, .start = start, .end = start + piece->bytes,
-    };
-}
-
-/* The copy of a byte that a read should take; false when there is none. */
-static inline bool map_read(OpusRaid *s, uint64_t array_off, RaidLoc *loc)
-{
-    if (raid_has_mirrors(&s->geom)) {
-        int copy = opus_copies_choose(s, array_off);
-
-        if (copy < 0) {
-            return false;
-        }
-        raid_map_copy(&s->geom, array_off, copy, loc);
-        return true;
-    }
-    return opus_slot_usable(s, loc->slot);
-}
-
 /* The member holds nothing there, or there is none (bad_slot -1). */
 static int coroutine_fn GRAPH_RDLOCK
-recover_from_others(OpusRaid *s, const Piece *piece, QEMUIOVector *qiov,
-                    int bad_slot, int err)
+read_others(OpusRaid *s, const Piece *piece, QEMUIOVector *qiov, int bad_slot,
+            int err)
 {
-    RaidStripeRange range;
-
-    if (raid_has_parity(&s->geom)) {
-        range = piece_range(s, piece);
-        return opus_stripe_read(s, &range, qiov, piece->qiov_offset,
-                                bad_slot);
-    }
-    if (raid_has_mirrors(&s->geom) && bad_slot >= 0) {
-        return opus_mirror_recover(s, piece->start, piece->bytes, qiov,
-                                   piece->qiov_offset, bad_slot);
-    }
-    return err;
+    return opus_redundancy(s)->read_others(s, piece->start, piece->bytes, qiov,
+                                           piece->qiov_offset, bad_slot, err);
 }
 
 /* What to do when the member could not be read. */
@@ -136,7 +99,7 @@ recover_piece(OpusRaid *s, const Piece *piece, QEMUIOVector *qiov,
 {
     int ret = opus_array_read_failed(s, bad_slot, err);
 
-    return ret < 0 ? ret : recover_from_others(s, piece, qiov, bad_slot, err);
+    return ret < 0 ? ret : read_others(s, piece, qiov, bad_slot, err);
 }
 
 /* Read inside one chunk. */
@@ -148,13 +111,13 @@ read_piece(OpusRaid *s, const Piece *piece, RaidLoc loc, QEMUIOVector *qiov,
     int64_t off;
     int ret;
 
-    if (unlikely(!map_read(s, piece->start, &loc))) {
-        return recover_from_others(s, piece, qiov, -1, -EIO);
+    if (unlikely(!opus_map_read(s, piece->start, &loc))) {
+        return read_others(s, piece, qiov, -1, -EIO);
     }
     m = s->slots[loc.slot];
     off = opus_member_data(m, loc.member_off);
     if (unlikely(opus_member_is_bad(m, off, piece->bytes))) {
-        return recover_from_others(s, piece, qiov, loc.slot, -EIO);
+        return read_others(s, piece, qiov, loc.slot, -EIO);
     }
     ret = opus_member_preadv(m, off, piece->bytes, qiov, piece->qiov_offset,
                              flags);
@@ -174,19 +137,6 @@ static void coroutine_fn GRAPH_RDLOCK read_chunk_task(void *opaque,
 
     raid_map(&req->s->geom, piece.start, &loc);
     request_done(req, read_piece(req->s, &piece, loc, req->qiov, req->flags));
-}
-
-/* Does any data of a stripe range lie on a missing member? */
-static bool range_needs_recovery(const OpusRaid *s,
-                                 const RaidStripeRange *range,
-                                 RaidMask missing_slots)
-{
-    RaidMask missing = raid_stripe_roles(&s->geom, range->stripe,
-                                         missing_slots);
-    unsigned first = range->start >> s->geom.chunk_shift;
-    unsigned last = (range->end - 1) >> s->geom.chunk_shift;
-
-    return missing & raid_mask_first(last + 1) & ~raid_mask_first(first);
 }
 
 static int coroutine_fn GRAPH_RDLOCK
@@ -211,13 +161,10 @@ static void coroutine_fn GRAPH_RDLOCK read_stripe_task(void *opaque,
     Request *req = opaque;
     OpusRaid *s = req->s;
     Piece piece = request_piece(req, i);
-    RaidStripeRange range = piece_range(s, &piece);
-    RaidMask missing_slots = opus_missing_slots(s);
     int ret;
 
-    if (!missing_slots || missing_slots == ~(RaidMask)0 ||
-        range_needs_recovery(s, &range, missing_slots)) {
-        ret = opus_stripe_read(s, &range, req->qiov, piece.qiov_offset, -1);
+    if (opus_redundancy(s)->is_lost(s, piece.start, piece.bytes)) {
+        ret = read_others(s, &piece, req->qiov, -1, -EIO);
     } else {
         ret = read_chunks(s, piece.start, piece.bytes, req->qiov,
                           piece.qiov_offset, req->flags);
@@ -232,7 +179,7 @@ read_cut(OpusRaid *s, uint64_t start, uint64_t bytes, QEMUIOVector *qiov,
     Request req;
     unsigned nr;
 
-    if (!raid_has_parity(&s->geom) || !opus_missing_slots(s)) {
+    if (likely(!opus_missing_slots(s)) || !opus_redundancy(s)->is_lost) {
         return read_chunks(s, start, bytes, qiov, qiov_offset, flags);
     }
     nr = request_init(&req, s, start, bytes, raid_stripe_bytes(&s->geom),
@@ -262,46 +209,15 @@ opus_co_preadv_part(BlockDriverState *bs, int64_t offset, int64_t bytes,
     return read_cut(s, offset, bytes, qiov, qiov_offset, flags);
 }
 
-/* RAID0: there is no redundancy to keep, so the guest's buffer will do. */
-static void coroutine_fn GRAPH_RDLOCK write_plain_task(void *opaque,
-                                                       unsigned i)
-{
-    Request *req = opaque;
-    OpusRaid *s = req->s;
-    Piece piece = request_piece(req, i);
-    OpusMember *m;
-    RaidLoc loc;
-    int ret;
-
-    raid_map(&s->geom, piece.start, &loc);
-    m = s->slots[loc.slot];
-    ret = opus_member_pwritev(m, opus_member_data(m, loc.member_off),
-                              piece.bytes, req->qiov, piece.qiov_offset,
-                              req->flags);
-    opus_count(&s->stats, OPUS_COUNT_PLAIN_WRITES);
-    request_done(req, ret);
-}
-
-static void coroutine_fn GRAPH_RDLOCK write_mirror_task(void *opaque,
-                                                        unsigned i)
+static void coroutine_fn GRAPH_RDLOCK write_task(void *opaque, unsigned i)
 {
     Request *req = opaque;
     Piece piece = request_piece(req, i);
 
-    request_done(req, opus_mirror_write(req->s, piece.start, piece.bytes,
-                                        req->qiov, piece.qiov_offset,
-                                        req->flags));
-}
-
-static void coroutine_fn GRAPH_RDLOCK write_stripe_task(void *opaque,
-                                                        unsigned i)
-{
-    Request *req = opaque;
-    Piece piece = request_piece(req, i);
-    RaidStripeRange range = piece_range(req->s, &piece);
-
-    request_done(req, opus_stripe_write(req->s, &range, req->qiov,
-                                        piece.qiov_offset, req->flags));
+    request_done(req, opus_redundancy(req->s)->write(req->s, piece.start,
+                                                     piece.bytes, req->qiov,
+                                                     piece.qiov_offset,
+                                                     req->flags));
 }
 
 int coroutine_fn GRAPH_RDLOCK
@@ -310,6 +226,7 @@ opus_co_pwritev_part(BlockDriverState *bs, int64_t offset, int64_t bytes,
                      BdrvRequestFlags flags)
 {
     OpusRaid *s = bs->opaque;
+    const OpusRedundancyOps *ops = opus_redundancy(s);
     Request req;
     unsigned nr;
     int ret;
@@ -317,22 +234,19 @@ opus_co_pwritev_part(BlockDriverState *bs, int64_t offset, int64_t bytes,
     if (unlikely(bytes == 0)) {
         return 0;
     }
-    if (s->geom.level == RAID_LEVEL_0) {
-        nr = request_init(&req, s, offset, bytes, s->geom.chunk_bytes, qiov,
-                          qiov_offset, flags);
-        opus_parallel(write_plain_task, &req, nr, MAX_PIECES);
+    nr = request_init(&req, s, offset, bytes,
+                      ops->by_stripe ? raid_stripe_bytes(&s->geom)
+                                     : s->geom.chunk_bytes,
+                      qiov, qiov_offset, flags);
+    if (!ops->redundant) {
+        opus_parallel(write_task, &req, nr, MAX_PIECES);
         return req.ret;
     }
-
     ret = opus_intent_begin(s, offset, bytes);
     if (ret < 0) {
         return ret;
     }
-    nr = request_init(&req, s, offset, bytes, raid_stripe_bytes(&s->geom),
-                      qiov, qiov_offset, flags & BDRV_REQ_FUA);
-    opus_parallel(raid_has_parity(&s->geom) ? write_stripe_task
-                                            : write_mirror_task,
-                  &req, nr, MAX_PIECES);
+    opus_parallel(write_task, &req, nr, MAX_PIECES);
     opus_intent_end(s, offset, bytes, req.ret);
     return req.ret;
 }

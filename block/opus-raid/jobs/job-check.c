@@ -19,6 +19,7 @@
 #include "block/opus-raid/array/array.h"
 #include "block/opus-raid/jobs/job-check.h"
 #include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/redundancy/redundancy.h"
 #include "block/opus-raid/redundancy/resync.h"
 #include "block/opus-raid/redundancy/verify.h"
 #include "block/opus-raid/redundancy/window.h"
@@ -41,7 +42,8 @@ static int64_t host_seconds(void)
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
-static int coroutine_fn GRAPH_RDLOCK check_unit(OpusWindow *window, uint64_t unit)
+static int coroutine_fn GRAPH_RDLOCK check_unit(OpusWindow *window,
+                                                uint64_t unit)
 {
     CheckWindow *c = container_of(window, CheckWindow, window);
     OpusRaid *s = window->s;
@@ -98,8 +100,7 @@ static void set_error(const CheckJob *c, int ret, Error **errp)
     } else {
         error_setg_errno(errp, -ret, "It can't be checked at byte %" PRIu64
                          " of %s", c->done,
-                         raid_has_parity(&s->geom) ? "the members' data areas"
-                                                   : "the array");
+                         opus_redundancy(s)->sync_space);
     }
 }
 
@@ -178,7 +179,7 @@ static bool may_check(const OpusRaid *s, bool repair, Error **errp)
 {
     const char *node = bdrv_get_node_name(s->bs);
 
-    if (!raid_has_parity(&s->geom) && !raid_has_mirrors(&s->geom)) {
+    if (!raid_has_redundancy(&s->geom)) {
         error_setg(errp, "Array '%s' has no redundancy to check", node);
     } else if (s->check_job) {
         error_setg(errp, "Array '%s' is being checked already", node);
@@ -217,7 +218,7 @@ bool opus_check_start(OpusRaid *s, const char *job_id, bool repair,
     }
     c = container_of(job, CheckJob, common);
     /* It may grow meanwhile, and not yet be what it says it is. */
-    c->verify.end = opus_resync_bytes(s);
+    c->verify.end = raid_sync_bytes(&s->geom);
     c->verify.mode = repair ? OPUS_VERIFY_REPAIR : OPUS_VERIFY_CHECK;
     c->start = host_seconds();
     qatomic_set(&s->mismatch_sectors, 0);

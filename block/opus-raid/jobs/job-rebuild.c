@@ -14,9 +14,8 @@
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/base/blocking.h"
-#include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/consistency/ppl.h"
 #include "block/opus-raid/jobs/job-rebuild.h"
 #include "block/opus-raid/jobs/job.h"
 #include "block/opus-raid/member/bad-blocks.h"
@@ -155,7 +154,7 @@ static bool is_large_enough(const OpusRaid *s, const OpusMember *m)
 /* A replacement of an earlier run, whose slot is still to be replaced. */
 static OpusMember *find_half_done(OpusRaid *s)
 {
-    if (s->state != RAID_ARRAY_OPTIMAL || s->ppl || s->journal ||
+    if (s->state != RAID_ARRAY_OPTIMAL || opus_log(s) ||
         opus_rebuild_is_active(s)) {
         return NULL;
     }
@@ -323,11 +322,11 @@ bool opus_replace_is_possible(OpusRaid *s, Error **errp)
 {
     const char *node = bdrv_get_node_name(s->bs);
 
-    if (s->ppl || s->journal) {
+    if (opus_log(s)) {
         error_setg(errp, "Array '%s' has a %s: no member of such an array can "
                    "be replaced; fail it, and have it rebuilt", node,
-                   s->ppl ? "partial parity log" : "stripe journal");
-    } else if (!raid_has_parity(&s->geom) && !raid_has_mirrors(&s->geom)) {
+                   opus_log(s)->name);
+    } else if (!raid_has_redundancy(&s->geom)) {
         error_setg(errp, "Array '%s' has no redundancy: no member of it can "
                    "be replaced", node);
     } else if (s->state != RAID_ARRAY_OPTIMAL) {

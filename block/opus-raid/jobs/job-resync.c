@@ -13,10 +13,12 @@
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/base/blocking.h"
 #include "block/opus-raid/consistency/start.h"
 #include "block/opus-raid/jobs/job-resync.h"
 #include "block/opus-raid/jobs/job.h"
+#include "block/opus-raid/redundancy/redundancy.h"
 #include "block/opus-raid/redundancy/resync.h"
 
 /* Work that may have to be done again after a crash of a clean array. */
@@ -49,8 +51,7 @@ static void set_error(const OpusRaid *s, Error **errp)
                    " of %s: data there can't be read; write to it, and open "
                    "the array again",
                    qatomic_read(&s->resync_done),
-                   raid_has_parity(&s->geom) ? "the members' data areas"
-                                             : "the array");
+                   opus_redundancy(s)->sync_space);
     } else {
         error_setg(errp, "The array has become %s",
                    raid_array_state_name(s->state));
@@ -67,7 +68,8 @@ static int coroutine_fn resync_run(Job *job, Error **errp)
     r->verify.mode = OPUS_VERIFY_RESYNC;
     r->next_checkpoint_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
                             CHECKPOINT_MS;
-    ret = opus_job_run(j, resync_step, &s->resync_done, opus_resync_bytes(s));
+    ret = opus_job_run(j, resync_step, &s->resync_done,
+                       raid_sync_bytes(&s->geom));
 
     WITH_GRAPH_RDLOCK_GUARD() {
         if (ret == 0 && !job_is_cancelled(job)) {
@@ -89,7 +91,7 @@ static int resync_prepare(Job *job)
     OpusRaid *s = opus_job(job)->s;
     int ret;
 
-    if (!s->ppl && !s->journal) {
+    if (!opus_log(s)) {
         return 0;
     }
     bdrv_drained_begin(s->bs);

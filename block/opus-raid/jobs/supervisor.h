@@ -8,9 +8,9 @@
 #include "block/opus-raid/array/opus-raid.h"
 
 /*
- * From opus_supervisor_begin() on, a rebuild or a resync is started whenever there
- * is something to do, if the array belongs to the monitor: programs that end
- * when their work is done could not wait for it. One that was cancelled or
+ * From opus_supervisor_begin() on, a rebuild or a resync is started whenever
+ * there is something to do, if the array belongs to the monitor: programs that
+ * end when their work is done could not wait for it. One that was cancelled or
  * failed is started after opus_array_changed(), or when the array is opened
  * again. Main loop.
  */

@@ -21,11 +21,11 @@
 #include "util/raid/extension.h"
 #include "util/raid/recover.h"
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/may-lose.h"
 #include "block/opus-raid/array/read-error.h"
 #include "block/opus-raid/base/blocking.h"
 #include "block/opus-raid/base/node.h"
-#include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/member/member.h"
 #include "block/opus-raid/members/candidate.h"
@@ -50,7 +50,7 @@ bool opus_member_can_return(OpusRaid *s, const MdSuper *super)
     a->events = s->events;
     a->missing_slots = opus_missing_slots(s);
     return md_super_role(super) < s->geom.nr_slots &&
-           opus_bitmap_covers(s, a, super);
+           opus_regions(s) && opus_regions(s)->covers(s, a, super);
 }
 
 static const OpusMember *any_in_sync(const OpusRaid *s)
@@ -117,6 +117,7 @@ static void choose_bad_log(const OpusMember *model, MdSuper *super)
 static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
                        Error **errp)
 {
+    const OpusConsistencyOps *kept = opus_consistency(s);
     const OpusMember *model = any_in_sync(s);
     uint64_t end;
     QemuUUID uuid;
@@ -127,9 +128,7 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
         return false;
     }
     *super = model->super;
-    super->feature_map = s->bitmap ? MD_FEATURE_BITMAP_OFFSET :
-                         s->ppl ? MD_FEATURE_MULTIPLE_PPLS :
-                         s->journal ? RAID_FEATURE_EXTENSION : 0;
+    super->feature_map = kept ? kept->feature : 0;
     super->recovery_offset = 0;
     super->cnt_corrected_read = 0;
     super->devflags = 0;
@@ -159,11 +158,9 @@ static bool fill_super(const OpusRaid *s, OpusNewMember *m, MdSuper *super,
     m->data_bytes = QEMU_ALIGN_DOWN(end - model->data_off, RAID_SECTOR_BYTES);
     super->data_size_sectors = m->data_bytes / RAID_SECTOR_BYTES;
     choose_bad_log(model, super);
-    if (s->bitmap &&
-        md_bitmap_check_room(super, m->device_bytes,
-                             s->bitmap->bits.nr_bits) != MD_BITMAP_OK) {
-        error_setg(errp, "Member '%s' has no room for the array's bitmap",
-                   m->name);
+    if (kept && kept->fits && !kept->fits(s, super, m->device_bytes)) {
+        error_setg(errp, "Member '%s' has no room for the array's %s", m->name,
+                   kept->name);
         return false;
     }
     return true;
@@ -241,7 +238,7 @@ static bool check_addable(const OpusRaid *s, BlockDriverState *bs,
 
     if (!opus_is_writable(s->bs)) {
         error_setg(errp, "Array '%s' is read-only", node);
-    } else if (!raid_has_parity(&s->geom) && !raid_has_mirrors(&s->geom)) {
+    } else if (!raid_has_redundancy(&s->geom)) {
         error_setg(errp, "Array '%s' has no redundancy to rebuild a member "
                    "from", node);
     } else if (s->state == RAID_ARRAY_FAILED) {

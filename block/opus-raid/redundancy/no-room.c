@@ -266,31 +266,48 @@ static bool parity_refused(const OpusRaid *s, uint64_t stripe,
            ~raid_mask_first(s->geom.nr_data);
 }
 
-int coroutine_fn GRAPH_RDLOCK
-opus_refusal_settle(OpusRaid *s, uint64_t unit, const OpusRefusal *r)
+/* Members stay, and the request has failed: the replacement can't be right. */
+static void GRAPH_RDLOCK keep_members(OpusRaid *s, const OpusRefusal *r)
 {
-    bool parity = raid_has_parity(&s->geom);
-    uint64_t off = parity ? raid_stripe_member_off(&s->geom, unit) : 0;
-    OpusVerify v = { .mode = OPUS_VERIFY_RESYNC };
-    int ret;
-
-    if (!r->refused_slots || r->failed ||
-        (parity ? opus_missing_at(s, off) & raid_mask_first(s->geom.nr_slots)
-                : r->took_slots & ~opus_missing_slots(s))) {
-        return 0;
-    }
     if (qatomic_read(&s->replacement)) {
         opus_array_drop_replacement(s, "write", r->err);
     }
     say(s, r->err);
-    if (parity && !opus_redundancy_trusted(s, off)) {
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_stripe_settle_refusal(OpusRaid *s, uint64_t stripe, const OpusRefusal *r)
+{
+    uint64_t off = raid_stripe_member_off(&s->geom, stripe);
+    OpusVerify v = { .mode = OPUS_VERIFY_RESYNC };
+    int ret;
+
+    if (!r->refused_slots || r->failed ||
+        (opus_missing_at(s, off) & raid_mask_first(s->geom.nr_slots))) {
+        return 0;
+    }
+    keep_members(s, r);
+    if (!opus_redundancy_trusted(s, off)) {
         return r->err;          /* a resync is going to make it right */
     }
-    ret = parity && parity_refused(s, unit, r) ? follow_parity(s, unit, r)
-                                               : opus_verify_unit(s, unit, &v);
-    if (ret < 0 && parity) {
+    ret = parity_refused(s, stripe, r) ? follow_parity(s, stripe, r)
+                                       : opus_verify_unit(s, stripe, &v);
+    if (ret < 0) {
         /* Nothing must be computed from this stripe as it is now. */
         opus_array_give_up(s);
     }
     return ret < 0 ? -EIO : r->err;
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_copies_settle_refusal(OpusRaid *s, uint64_t chunk, const OpusRefusal *r)
+{
+    OpusVerify v = { .mode = OPUS_VERIFY_RESYNC };
+
+    if (!r->refused_slots || r->failed ||
+        (r->took_slots & ~opus_missing_slots(s))) {
+        return 0;
+    }
+    keep_members(s, r);
+    return opus_verify_unit(s, chunk, &v) < 0 ? -EIO : r->err;
 }

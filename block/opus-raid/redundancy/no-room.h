@@ -20,19 +20,22 @@ void opus_refusal_note(const OpusRaid *s, OpusRefusal *r, const OpusMember *m,
                        int ret);
 
 /**
- * opus_refusal_settle: may the array go on as if nobody had been asked?
- * @unit: a stripe of a parity array, or a chunk of a mirrored one
+ * opus_stripe_settle_refusal: may the array go on as if nobody had been asked?
  *
- * Called with its lock held, when not all members took a write. If no copy was
- * written, or if a stripe has all its members, then those who refused need not
- * fail: redundancy is made right with what they hold, and the write has failed.
- * What it should have written may be old, new, or, in a stripe of which some
- * data and no parity was written, neither.
+ * Called with the lock of the stripe held, when not all members took a write.
+ * If no copy was written, or if a stripe has all its members, then those who
+ * refused need not fail: redundancy is made right with what they hold, and the
+ * write has failed. What it should have written may be old, new, or, in a
+ * stripe of which some data and no parity was written, neither.
  *
  * Returns the error for the request, -EIO when the array has failed over it, or
  * 0 when those who did not take the write have to fail.
  */
 int coroutine_fn GRAPH_RDLOCK
-opus_refusal_settle(OpusRaid *s, uint64_t unit, const OpusRefusal *r);
+opus_stripe_settle_refusal(OpusRaid *s, uint64_t stripe, const OpusRefusal *r);
+
+/* The same for the copies of a chunk. */
+int coroutine_fn GRAPH_RDLOCK
+opus_copies_settle_refusal(OpusRaid *s, uint64_t chunk, const OpusRefusal *r);
 
 #endif /* BLOCK_OPUS_RAID_REDUNDANCY_NO_ROOM_H */

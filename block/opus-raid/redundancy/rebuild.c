@@ -17,12 +17,9 @@
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/consistency/ppl.h"
-#include "block/opus-raid/redundancy/mirror/mirror.h"
-#include "block/opus-raid/redundancy/parity/stripe.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/redundancy/rebuild.h"
+#include "block/opus-raid/redundancy/redundancy.h"
 #include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/trace.h"
 
@@ -32,27 +29,24 @@ bool opus_rebuild_is_active(const OpusRaid *s)
            opus_rebuild_target(s)->state == RAID_MEMBER_REBUILDING;
 }
 
-/*
- * What guards a chunk of the target: its stripe, or the chunk of the array of
- * which it is a copy. False when nothing is there.
- */
+static RaidLoc chunk_loc(const OpusRaid *s, uint64_t chunk)
+{
+    return (RaidLoc) {
+        .slot = s->rebuild_slot, .member_off = chunk << s->geom.chunk_shift,
+    };
+}
+
+/* What guards a chunk of the target; false when nothing is there. */
 static bool chunk_key(OpusWindow *window, uint64_t chunk, uint64_t *key)
 {
     const OpusRaid *s = window->s;
-    RaidLoc loc = {
-        .slot = s->rebuild_slot,
-        .member_off = chunk << s->geom.chunk_shift,
-    };
-    uint64_t array_off;
+    uint64_t sync_off, bytes;
 
-    if (raid_has_parity(&s->geom)) {
-        *key = chunk;
-        return true;
-    }
-    if (raid_unmap(&s->geom, loc, &array_off) != RAID_USE_DATA) {
+    if (!opus_redundancy(s)->sync_range(s, chunk_loc(s, chunk), &sync_off,
+                                        &bytes)) {
         return false;
     }
-    *key = array_off >> s->geom.chunk_shift;
+    *key = sync_off >> s->geom.chunk_shift;
     return true;
 }
 
@@ -63,9 +57,9 @@ static bool chunk_key(OpusWindow *window, uint64_t chunk, uint64_t *key)
 static bool chunk_is_needed(OpusRaid *s, uint64_t sync_off, uint64_t bytes)
 {
     return !s->rebuild_by_bitmap ||
-           opus_bitmap_names(s, sync_off / RAID_SECTOR_BYTES,
-                             DIV_ROUND_UP(sync_off + bytes,
-                                          RAID_SECTOR_BYTES));
+           opus_regions(s)->names(s, sync_off / RAID_SECTOR_BYTES,
+                                  DIV_ROUND_UP(sync_off + bytes,
+                                               RAID_SECTOR_BYTES));
 }
 
 /* A window, and the member that it is for. */
@@ -79,28 +73,17 @@ static int coroutine_fn GRAPH_RDLOCK rebuild_chunk(OpusWindow *window,
 {
     OpusRaid *s = window->s;
     OpusMember *to = container_of(window, Rebuild, window)->to;
-    RaidLoc loc = {
-        .slot = s->rebuild_slot,
-        .member_off = chunk << s->geom.chunk_shift,
-    };
-    uint64_t bytes = MIN(s->geom.chunk_bytes,
-                         s->geom.member_bytes - loc.member_off);
-    uint64_t array_off;
+    RaidLoc loc = chunk_loc(s, chunk);
+    uint64_t sync_off, bytes;
 
     if (to->state != RAID_MEMBER_REBUILDING || to->slot < 0) {
         return -EIO;
     }
-    if (raid_has_parity(&s->geom)) {
-        return chunk_is_needed(s, loc.member_off, bytes)
-               ? opus_stripe_rebuild(s, chunk, to) : 0;
-    }
-    if (raid_unmap(&s->geom, loc, &array_off) != RAID_USE_DATA) {
+    if (!opus_redundancy(s)->sync_range(s, loc, &sync_off, &bytes) ||
+        !chunk_is_needed(s, sync_off, bytes)) {
         return 0;
     }
-    bytes = MIN(bytes, s->geom.array_bytes - array_off);
-    return chunk_is_needed(s, array_off, bytes)
-           ? opus_mirror_rebuild(s, array_off, bytes, to,
-                                 loc.member_off) : 0;
+    return opus_redundancy(s)->rebuild(s, sync_off, bytes, to, loc.member_off);
 }
 
 /*
@@ -130,10 +113,10 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
                                                 const OpusStepLimit *limit,
                                                 uint64_t *bytes)
 {
-    bool skip = s->rebuild_by_bitmap && s->geom.level != RAID_LEVEL_10 &&
+    bool skip = s->rebuild_by_bitmap && raid_syncs_along_members(&s->geom) &&
                 opus_rebuild_is_active(s);
-    uint64_t done = skip ? opus_bitmap_skip(s, opus_rebuild_target(s),
-                                            &s->rebuild_done)
+    uint64_t done = skip ? opus_regions(s)->skip(s, opus_rebuild_target(s),
+                                                 &s->rebuild_done)
                          : qatomic_read(&s->rebuild_done);
     uint64_t left = s->geom.member_bytes - done;
     uint64_t first = done >> s->geom.chunk_shift;
@@ -170,15 +153,12 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
 
 int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s)
 {
+    const OpusConsistencyOps *log = opus_active_log(s);
     unsigned slot = s->rebuild_slot;
 
     /* Once it is in sync its log counts; so writes are logged before. */
-    if (opus_ppl_is_active(s) && opus_ppl_start(s, RAID_BIT(slot)) &&
-        opus_array_fail_member(s, slot, "log write", -EIO) < 0) {
-        return -EIO;
-    }
-    if (opus_journal_is_active(s) && opus_journal_start(s, RAID_BIT(slot)) &&
-        opus_array_fail_member(s, slot, "journal write", -EIO) < 0) {
+    if (log && log->start(s, RAID_BIT(slot)) &&
+        opus_array_fail_member(s, slot, log->write_failed, -EIO) < 0) {
         return -EIO;
     }
     return opus_array_rebuild_finish(s);

@@ -12,33 +12,22 @@
  */
 
 #include "qemu/osdep.h"
-#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/array/consistency.h"
+#include "block/opus-raid/redundancy/redundancy.h"
 #include "block/opus-raid/redundancy/resync.h"
 #include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/trace.h"
 
-uint64_t opus_resync_bytes(const OpusRaid *s)
-{
-    return raid_has_parity(&s->geom) ? s->geom.member_bytes
-                                     : s->geom.array_bytes;
-}
-
-/* Copies of which no other is left differ from none. */
-static bool nothing_differs(OpusRaid *s)
-{
-    return raid_has_mirrors(&s->geom) &&
-           !raid_has_two_copies(&s->geom, opus_missing_slots(s));
-}
-
 bool opus_resync_next(OpusRaid *s, uint64_t from, uint64_t *start,
                       uint64_t *end)
 {
-    uint64_t all = opus_resync_bytes(s);
+    const OpusConsistencyOps *regions = opus_regions(s);
+    uint64_t all = raid_sync_bytes(&s->geom);
 
     *start = from;
     *end = all;
-    if (s->bitmap && from < all) {
-        if (!opus_bitmap_next_needed(s, from, start, end)) {
+    if (regions && from < all) {
+        if (!regions->next_needed(s, from, start, end)) {
             return false;
         }
         *start = MAX(from, QEMU_ALIGN_DOWN(*start, s->geom.chunk_bytes));
@@ -52,7 +41,8 @@ typedef struct ResyncWindow {
     OpusVerify *v;
 } ResyncWindow;
 
-static int coroutine_fn GRAPH_RDLOCK resync_unit(OpusWindow *window, uint64_t unit)
+static int coroutine_fn GRAPH_RDLOCK resync_unit(OpusWindow *window,
+                                                 uint64_t unit)
 {
     ResyncWindow *r = container_of(window, ResyncWindow, window);
 
@@ -66,7 +56,7 @@ static void unit_passed(OpusWindow *window, uint64_t unit)
 
     qatomic_store_release(&s->resync_done,
                           MIN((unit + 1) << s->geom.chunk_shift,
-                              opus_resync_bytes(s)));
+                              raid_sync_bytes(&s->geom)));
 }
 
 static const OpusWindowOps resync_ops = {
@@ -88,7 +78,8 @@ int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s,
     if (!opus_can_resync(s)) {
         return -EIO;
     }
-    if (nothing_differs(s) || !opus_resync_next(s, before, &start, &end)) {
+    if (opus_redundancy(s)->is_always_right(s) ||
+        !opus_resync_next(s, before, &start, &end)) {
         return 0;
     }
     /* What is left out is right: those who write there need not know. */

@@ -9,11 +9,8 @@
 #define BLOCK_OPUS_RAID_REDUNDANCY_RESYNC_H
 
 #include "block/opus-raid/array/opus-raid.h"
-#include "block/opus-raid/redundancy/window.h"
 #include "block/opus-raid/redundancy/verify.h"
-
-/* All sync bytes of the array. */
-uint64_t opus_resync_bytes(const OpusRaid *s);
+#include "block/opus-raid/redundancy/window.h"
 
 /**
  * opus_resync_next: where redundancy is to be made right next

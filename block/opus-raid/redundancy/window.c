@@ -104,7 +104,8 @@ static bool coroutine_fn begin_unit(Progress *w)
     OpusWindow *window = w->window;
     Unit *unit = window_unit(w, w->tail);
     uint64_t key = w->tail;
-    bool lock = (!window->ops->key || window->ops->key(window, w->tail, &key)) &&
+    bool lock = (!window->ops->key ||
+                 window->ops->key(window, w->tail, &key)) &&
                 !OPUS_SABOTAGED(REBUILD_UNLOCKED);
 
     if (lock && !lock_unit(w, unit, key)) {
@@ -125,7 +126,8 @@ static bool may_begin(Progress *w)
     const OpusStepLimit *limit = window->limit;
 
     return w->tail < window->end && w->tail - w->head < window->max &&
-           (w->tail == w->first || !limit->go_on || limit->go_on(limit->opaque));
+           (w->tail == w->first || !limit->go_on ||
+            limit->go_on(limit->opaque));
 }
 
 /* Pass the units that are done, as far as there is no gap. */

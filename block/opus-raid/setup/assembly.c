@@ -14,13 +14,11 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/array/may-lose.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/life.h"
+#include "block/opus-raid/array/may-lose.h"
 #include "block/opus-raid/array/read-error.h"
 #include "block/opus-raid/array/superblocks.h"
-#include "block/opus-raid/consistency/bitmap.h"
-#include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/consistency/ppl.h"
 #include "block/opus-raid/member/bad-blocks.h"
 #include "block/opus-raid/member/member.h"
 #include "block/opus-raid/setup/assembly-refusal.h"
@@ -142,7 +140,8 @@ static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
         s->slots[m->slot] = m;
         s->rebuild_slot = m->slot;
         if (m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP) {
-            s->rebuild_by_bitmap = opus_bitmap_covers(s, a, &m->super);
+            s->rebuild_by_bitmap = opus_regions(s) &&
+                                   opus_regions(s)->covers(s, a, &m->super);
             break;
         }
         if (a->resync_offset == MD_RESYNC_DONE) {
@@ -301,9 +300,7 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
                                                   s->nr_members);
     g_autofree RaidAssembly *a = g_new0(RaidAssembly, 1);
     RaidRecoverPlan plan;
-    OpusBitmap *bitmap = NULL;
-    OpusPpl *ppl = NULL;
-    OpusJournal *journal = NULL;
+    OpusConsistency *consistency = NULL;
     RaidAssembleOptions options = {
         .policy = s->policy,
         .read_only = !writable,
@@ -318,25 +315,19 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     }
     raid_assemble(candidates, s->nr_members, &options, a);
     if (a->refusal == RAID_REFUSE_NONE || raid_recover_decides(a->refusal)) {
-        ret = opus_recover(s, !writable, a, &plan, &bitmap, &ppl, &journal,
-                           errp);
+        ret = opus_recover(s, !writable, a, &plan, &consistency, errp);
     }
     if (a->refusal != RAID_REFUSE_NONE) {
         opus_assembly_refuse(s, a, errp);
         ret = -EINVAL;
     }
     if (ret < 0) {
-        opus_ppl_free(ppl);
-        opus_journal_free(journal);
+        opus_consistency_free(consistency);
         return ret;
     }
 
-    opus_bitmap_free(s->bitmap);
-    s->bitmap = bitmap;
-    opus_ppl_free(s->ppl);
-    s->ppl = ppl;
-    opus_journal_free(s->journal);
-    s->journal = journal;
+    opus_consistency_free(s->consistency);
+    s->consistency = consistency;
     take_verdict(s, a, &plan, candidates, writable);
     trace_opus_raid_assemble(s->bs, raid_level_name(s->geom.level),
                              s->geom.nr_slots, s->geom.array_bytes,

@@ -22,6 +22,7 @@
 #include "qemu/lockable.h"
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/life.h"
 #include "block/opus-raid/array/superblocks.h"
 #include "block/opus-raid/base/blocking.h"
@@ -46,17 +47,17 @@ typedef struct PolicyChange {
     uint64_t bitmap_chunk_bytes;        /* 0: by default */
     /* What the superblocks are going to say of the policy */
     MdSuper super;
-    /* One of them, or none: it is to be used */
-    OpusBitmap *bitmap;
-    OpusPpl *ppl;
-    OpusJournal *journal;
+    OpusConsistency *consistency;       /* to be used; or NULL */
 } PolicyChange;
 
 static bool is_kept(const OpusRaid *s, const PolicyChange *c)
 {
+    uint64_t chunk_bytes = 0;
+    uint64_t nr_bits, nr_set;
+
+    opus_bitmap_counts(s, &chunk_bytes, &nr_bits, &nr_set);
     return opus_policy_of(s) == c->policy &&
-           (!c->bitmap_chunk_bytes ||
-            c->bitmap_chunk_bytes == s->bitmap->bits.super.chunk_bytes);
+           (!c->bitmap_chunk_bytes || c->bitmap_chunk_bytes == chunk_bytes);
 }
 
 /* Does a policy exist for arrays of this kind? */
@@ -66,7 +67,7 @@ static bool check_applies(const OpusRaid *s, const PolicyChange *c,
     const char *node = bdrv_get_node_name(s->bs);
     const char *level = raid_level_name(s->geom.level);
 
-    if (!raid_has_parity(&s->geom) && !raid_has_mirrors(&s->geom)) {
+    if (!raid_has_redundancy(&s->geom)) {
         error_setg(errp, "Array '%s' is a %s: it has no redundancy to keep "
                    "consistent", node, level);
     } else if (c->policy == OPUS_RAID_CONSISTENCY_POLICY_PPL &&
@@ -183,6 +184,7 @@ static bool prepare_bitmap(OpusRaid *s, PolicyChange *c, Error **errp)
     uint64_t largest = raid_room_sectors(room);
     uint64_t chunk_bytes = c->bitmap_chunk_bytes ?:
         md_bitmap_default_chunk(sync_sectors, MIN(largest, space));
+    OpusBitmap *bitmap;
     uint64_t nr_bits = chunk_bytes ? md_bitmap_nr_bits(sync_sectors,
                                                        chunk_bytes) : 1;
     uint64_t want = md_bitmap_file_sectors(nr_bits);
@@ -204,12 +206,14 @@ static bool prepare_bitmap(OpusRaid *s, PolicyChange *c, Error **errp)
     memcpy(super.uuid, model->set_uuid, sizeof(super.uuid));
     c->super.feature_map = MD_FEATURE_BITMAP_OFFSET;
     c->super.bitmap_offset_sectors = from_super(s, room);
-    c->bitmap = opus_bitmap_new(&super, sync_sectors);
-    if (!c->bitmap) {
+    bitmap = opus_bitmap_new(&super, sync_sectors);
+    if (!bitmap) {
         error_setg(errp, "Out of memory for the bitmap of array '%s'",
                    bdrv_get_node_name(s->bs));
+        return false;
     }
-    return c->bitmap;
+    c->consistency = &bitmap->common;
+    return true;
 }
 
 static bool prepare_ppl(OpusRaid *s, PolicyChange *c, Error **errp)
@@ -224,7 +228,7 @@ static bool prepare_ppl(OpusRaid *s, PolicyChange *c, Error **errp)
     c->super.feature_map = MD_FEATURE_MULTIPLE_PPLS;
     c->super.ppl_offset_sectors = from_super(s, room);
     c->super.ppl_size_sectors = sectors;
-    c->ppl = opus_ppl_new(&s->geom);
+    c->consistency = &opus_ppl_new(&s->geom)->common;
     return true;
 }
 
@@ -239,7 +243,8 @@ static bool prepare_journal(OpusRaid *s, PolicyChange *c, Error **errp)
                            errp);
     }
     c->super.feature_map = RAID_FEATURE_EXTENSION;
-    c->journal = opus_journal_new(room.start, raid_room_sectors(room));
+    c->consistency = &opus_journal_new(room.start,
+                                       raid_room_sectors(room))->common;
     return true;
 }
 
@@ -282,12 +287,8 @@ static int coroutine_fn GRAPH_RDLOCK drop_old(OpusRaid *s)
     if (opus_policy_of(s) == OPUS_RAID_CONSISTENCY_POLICY_RESYNC) {
         return 0;
     }
-    opus_bitmap_free(s->bitmap);
-    s->bitmap = NULL;
-    opus_ppl_free(s->ppl);
-    s->ppl = NULL;
-    opus_journal_free(s->journal);
-    s->journal = NULL;
+    opus_consistency_free(s->consistency);
+    s->consistency = NULL;
     set_supers(s, none);
     return opus_array_write_update(s);
 }
@@ -297,59 +298,12 @@ static RaidMask use_slots(OpusRaid *s)
     return raid_mask_first(s->geom.nr_slots) & ~opus_missing_slots(s);
 }
 
-typedef struct ZeroLogs {
-    OpusRaid *s;
-    uint8_t slots[RAID_MAX_MEMBERS];
-    RaidMask failed_slots;
-} ZeroLogs;
-
-static void coroutine_fn GRAPH_RDLOCK zero_log(void *opaque, unsigned i)
-{
-    ZeroLogs *z = opaque;
-    OpusMember *m = z->s->slots[z->slots[i]];
-    int ret = opus_member_pwrite_zeroes(m, opus_ppl_off(&m->super),
-                                        m->super.ppl_size_sectors *
-                                        RAID_SECTOR_BYTES, BDRV_REQ_FUA);
-
-    if (ret < 0) {
-        z->failed_slots |= RAID_BIT(z->slots[i]);
-    }
-}
-
-/*
- * Whoever looks for the newest unit follows what is valid: units of a log that
- * was here before must not be.
- */
-static RaidMask coroutine_fn GRAPH_RDLOCK zero_logs(OpusRaid *s)
-{
-    ZeroLogs z = { .s = s };
-    unsigned nr = 0;
-
-    RAID_MASK_FOREACH(slot, use_slots(s)) {
-        z.slots[nr++] = slot;
-    }
-    opus_parallel(zero_log, &z, nr, nr);
-    return z.failed_slots;
-}
-
 /* What superblocks do not tell yet. Returns the slots that did not take it. */
 static RaidMask coroutine_fn GRAPH_RDLOCK write_new(OpusRaid *s,
                                                     PolicyChange *c)
 {
-    RaidMask failed_slots = 0;
-
-    s->bitmap = g_steal_pointer(&c->bitmap);
-    s->ppl = g_steal_pointer(&c->ppl);
-    s->journal = g_steal_pointer(&c->journal);
-    if (s->bitmap) {
-        failed_slots = opus_bitmap_write_all(s, use_slots(s));
-    } else if (s->ppl) {
-        failed_slots = zero_logs(s);
-        failed_slots |= opus_ppl_start(s, use_slots(s) & ~failed_slots);
-    } else if (s->journal) {
-        failed_slots = opus_journal_start(s, use_slots(s));
-    }
-    return failed_slots;
+    s->consistency = g_steal_pointer(&c->consistency);
+    return opus_consistency(s)->init(s, use_slots(s));
 }
 
 /* Without telling which policy there is; yet it says where. */
@@ -441,8 +395,6 @@ bool opus_policy_set(OpusRaid *s, OpusRaidConsistencyPolicy policy,
     bdrv_drained_end(s->bs);
     s->rebuild_starting = false;
     opus_array_changed(s);
-    opus_bitmap_free(c->bitmap);
-    opus_ppl_free(c->ppl);
-    opus_journal_free(c->journal);
+    opus_consistency_free(c->consistency);
     return ret == 0;
 }

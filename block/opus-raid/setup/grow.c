@@ -20,8 +20,7 @@
 #include "qapi/error.h"
 #include "qemu/lockable.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/consistency/bitmap-resize.h"
-#include "block/opus-raid/consistency/bitmap.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/io/requests.h"
 #include "block/opus-raid/member/member.h"
 #include "block/opus-raid/setup/grow.h"
@@ -222,13 +221,14 @@ static int coroutine_fn GRAPH_RDLOCK grow(OpusRaid *s,
                                           const RaidGeometry *geom,
                                           Error **errp)
 {
+    const OpusConsistencyOps *kept = opus_consistency(s);
     uint64_t old_member_bytes = s->geom.member_bytes;
     uint64_t old_bytes = s->geom.array_bytes;
     int ret;
 
     qatomic_set(&s->growing, true);
-    if (s->bitmap) {
-        ret = opus_bitmap_cover(s, md_bitmap_sync_sectors(geom), errp);
+    if (kept && kept->cover) {
+        ret = kept->cover(s, geom, errp);
         if (ret < 0) {
             qatomic_set(&s->growing, false);
             return ret;
@@ -244,8 +244,8 @@ static int coroutine_fn GRAPH_RDLOCK grow(OpusRaid *s,
     if (ret < 0) {
         qatomic_set(&s->geom.array_bytes, old_bytes);
         qatomic_set(&s->geom.member_bytes, old_member_bytes);
-        if (s->bitmap && s->state != RAID_ARRAY_FAILED) {
-            opus_bitmap_cover(s, md_bitmap_sync_sectors(&s->geom), NULL);
+        if (kept && kept->cover && s->state != RAID_ARRAY_FAILED) {
+            kept->cover(s, &s->geom, NULL);
         }
         qatomic_set(&s->growing, false);
         error_setg_errno(errp, -ret, "Cannot zero the new area of array '%s'",

@@ -13,6 +13,7 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/memalign.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/consistency/bitmap.h"
 #include "block/opus-raid/consistency/journal.h"
 #include "block/opus-raid/consistency/ppl.h"
@@ -231,7 +232,7 @@ static bool coroutine_fn GRAPH_RDLOCK default_super(Bitmaps *r)
 }
 
 static int coroutine_fn GRAPH_RDLOCK
-make_bitmap(Bitmaps *r, const RaidRecoverPlan *plan, OpusBitmap **bitmap,
+make_bitmap(Bitmaps *r, const RaidRecoverPlan *plan, OpusConsistency **kept,
             Error **errp)
 {
     const char *node = bdrv_get_node_name(r->s->bs);
@@ -259,7 +260,7 @@ make_bitmap(Bitmaps *r, const RaidRecoverPlan *plan, OpusBitmap **bitmap,
     } else {
         md_bitmap_set_all(&b->bits, !plan->clean_bitmap);
     }
-    *bitmap = b;
+    *kept = &b->common;
     return 0;
 }
 
@@ -355,8 +356,7 @@ read_journals(OpusRaid *s, const RaidAssembly *a, RaidFindings *found,
 
 int coroutine_fn GRAPH_RDLOCK
 opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
-             RaidRecoverPlan *plan, OpusBitmap **bitmap, OpusPpl **ppl,
-             OpusJournal **journal, Error **errp)
+             RaidRecoverPlan *plan, OpusConsistency **kept, Error **errp)
 {
     const MdSuper *fresh = &s->members[a->freshest].super;
     RaidFindings found = {
@@ -368,11 +368,11 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
         .s = s, .a = a, .read_only = read_only,
         .sync_sectors = md_bitmap_sync_sectors(&a->geom),
     };
+    OpusPpl *ppl = NULL;
+    OpusJournal *journal = NULL;
     int ret = 0;
 
-    *bitmap = NULL;
-    *ppl = NULL;
-    *journal = NULL;
+    *kept = NULL;
     if (!check_same_intent(s, a)) {
         return -EINVAL;
     }
@@ -383,14 +383,16 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
         }
     }
     if (found.intent == RAID_INTENT_PPL) {
-        *ppl = read_logs(s, a, &found);
+        ppl = read_logs(s, a, &found);
+        *kept = &ppl->common;
     }
     if (found.intent == RAID_INTENT_JOURNAL) {
-        *journal = read_journals(s, a, &found, errp);
-        if (!*journal) {
+        journal = read_journals(s, a, &found, errp);
+        if (!journal) {
             a->refusal = RAID_REFUSE_NONE;
             return -EINVAL;
         }
+        *kept = &journal->common;
     }
     if (!raid_recover(a, &found, plan)) {
         a->refusal = plan->refusal;
@@ -403,16 +405,16 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
     } else {
         a->refusal = RAID_REFUSE_NONE;
         if (found.intent == RAID_INTENT_BITMAP && r.sync_sectors) {
-            ret = make_bitmap(&r, plan, bitmap, errp);
+            ret = make_bitmap(&r, plan, kept, errp);
         }
     }
-    if (*ppl) {
+    if (ppl) {
         RAID_MASK_FOREACH(slot, plan->replay_slots) {
-            (*ppl)->logs[slot].replay = true;
+            ppl->logs[slot].replay = true;
         }
     }
-    if (*journal) {
-        (*journal)->replay = plan->replay_slots;
+    if (journal) {
+        journal->replay = plan->replay_slots;
     }
     qemu_vfree(r.merged);
     return ret;

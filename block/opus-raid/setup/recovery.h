@@ -13,9 +13,7 @@
  * @a:      the assembly; not refused, or with a refusal that
  *          raid_recover_decides()
  * @plan:   filled when 0 is returned or @a is refused
- * @bitmap: the array's bitmap, or NULL when it keeps none; the caller frees it
- * @ppl:    likewise its partial parity logs
- * @journal: likewise its stripe journal
+ * @kept:   what the array keeps, or NULL; the caller frees it
  *
  * Reads what members in sync keep besides their superblocks, and writes
  * nothing. Returns 0, or -EINVAL with a->refusal, or another negative errno
@@ -23,7 +21,6 @@
  */
 int coroutine_fn GRAPH_RDLOCK
 opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
-             RaidRecoverPlan *plan, OpusBitmap **bitmap, OpusPpl **ppl,
-             OpusJournal **journal, Error **errp);
+             RaidRecoverPlan *plan, OpusConsistency **kept, Error **errp);
 
 #endif /* BLOCK_OPUS_RAID_SETUP_RECOVERY_H */

@@ -88,7 +88,8 @@ write_failed(OpusRaid *s, uint64_t array_off, const CopyWrite *w)
     for (unsigned i = 0; i < w->nr; i++) {
         opus_refusal_note(s, &refusal, w->members[i], w->rets[i]);
     }
-    ret = opus_refusal_settle(s, array_off >> s->geom.chunk_shift, &refusal);
+    ret = opus_copies_settle_refusal(s, array_off >> s->geom.chunk_shift,
+                                     &refusal);
     if (ret < 0) {
         return ret;
     }
@@ -401,7 +402,7 @@ rebuild_crumbs(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
 }
 
 int coroutine_fn GRAPH_RDLOCK
-opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
+opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, uint64_t bytes,
                     OpusMember *to, uint64_t member_off)
 {
     void *buf = opus_bounce_alloc(bytes);

@@ -48,7 +48,7 @@ opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
  * can't be recorded, or another negative errno.
  */
 int coroutine_fn GRAPH_RDLOCK
-opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, size_t bytes,
+opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, uint64_t bytes,
                     OpusMember *to, uint64_t member_off);
 
 #endif /* BLOCK_OPUS_RAID_REDUNDANCY_MIRROR_MIRROR_H */

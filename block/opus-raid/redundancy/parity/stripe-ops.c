@@ -168,7 +168,7 @@ static int coroutine_fn GRAPH_RDLOCK write_failed(StripeOps *ops,
     for (unsigned i = 0; i < ops->nr; i++) {
         opus_refusal_note(ops->s, &refusal, ops->ops[i].m, ops->ops[i].ret);
     }
-    ret = opus_refusal_settle(ops->s, stripe, &refusal);
+    ret = opus_stripe_settle_refusal(ops->s, stripe, &refusal);
     if (ret < 0) {
         return ret;
     }

@@ -16,11 +16,10 @@
 #include "block/block-io.h"
 #include "qapi/qapi-events-opus-raid.h"
 #include "block/opus-raid/array/array.h"
+#include "block/opus-raid/array/consistency.h"
 #include "block/opus-raid/array/read-error.h"
 #include "block/opus-raid/base/bounce.h"
 #include "block/opus-raid/base/columns.h"
-#include "block/opus-raid/consistency/journal.h"
-#include "block/opus-raid/consistency/ppl.h"
 #include "block/opus-raid/member/write.h"
 #include "block/opus-raid/redundancy/parity/stripe-ops.h"
 #include "block/opus-raid/redundancy/parity/stripe.h"
@@ -148,42 +147,18 @@ opus_stripe_read(OpusRaid *s, const RaidStripeRange *range,
     return ret == -ENODATA ? -EIO : ret;
 }
 
-/* The log is durable before the first member is written. */
-static int coroutine_fn GRAPH_RDLOCK
-log_and_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
+/* What a log is given to do once it is durable. */
+typedef struct MembersWrite {
+    OpusRaid *s;
+    const OpusColumns *c;
+    BdrvRequestFlags flags;
+} MembersWrite;
+
+static int coroutine_fn GRAPH_RDLOCK write_members(void *opaque)
 {
-    OpusPplRequest req;
-    int ret = opus_ppl_log(s, &req, c);
+    const MembersWrite *w = opaque;
 
-    if (ret == 0) {
-        ret = opus_stripe_write_members(s, c, flags);
-        opus_ppl_done(s, &req);
-    }
-    return ret;
-}
-
-/* So is the journal, whatever is written. */
-static int coroutine_fn GRAPH_RDLOCK
-journal_and_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
-{
-    OPUS_UNINITIALIZED OpusJournalRequest req;
-    int ret = opus_journal_log(s, &req, c);
-
-    if (ret == 0) {
-        ret = opus_stripe_write_members(s, c, flags);
-        opus_journal_done(s, &req);
-    }
-    return ret;
-}
-
-static int coroutine_fn GRAPH_RDLOCK
-log_or_write(OpusRaid *s, const OpusColumns *c, BdrvRequestFlags flags)
-{
-    if (c->extra) {
-        return log_and_write(s, c, flags);
-    }
-    return opus_journal_is_active(s) ? journal_and_write(s, c, flags)
-                                     : opus_stripe_write_members(s, c, flags);
+    return opus_stripe_write_members(w->s, w->c, w->flags);
 }
 
 static void count_write(OpusRaid *s, const RaidPlan *plan,
@@ -265,8 +240,9 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
           OpusUnreadable *unreadable)
 {
     RaidMask missing_slots = missing_in_stripe(s, range->stripe);
-    bool ppl = opus_ppl_is_active(s);
+    const OpusConsistencyOps *log = opus_active_log(s);
     OPUS_UNINITIALIZED OpusColumns c;
+    MembersWrite w = { .s = s, .c = &c, .flags = flags };
     RaidPlan plan;
     int ret;
 
@@ -280,7 +256,8 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
                                  range->end,
                                  raid_method_name(plan.bands[0].method),
                                  missing_slots, unreadable->slots);
-    ret = opus_columns_alloc(&c, &s->geom, &plan, ppl);
+    ret = opus_columns_alloc(&c, &s->geom, &plan,
+                             log && log->partial_parity);
     if (ret < 0) {
         return ret;
     }
@@ -290,7 +267,8 @@ try_write(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     }
     if (ret == 0) {
         opus_columns_write(&c, range->start, qiov, qiov_offset);
-        ret = log_or_write(s, &c, flags);
+        ret = log ? log->write_stripe(s, &c, write_members, &w)
+                  : write_members(&w);
         count_write(s, &plan, missing_slots);
     }
     opus_columns_free(&c);
@@ -327,16 +305,12 @@ write_in_pieces(OpusRaid *s, const RaidStripeRange *range, QEMUIOVector *qiov,
     return ret;
 }
 
-/* What is logged must fit a unit; a whole stripe has no partial parity. */
+/* What is logged must fit a unit. */
 static uint64_t max_write(OpusRaid *s, const RaidStripeRange *range)
 {
-    if (opus_ppl_is_active(s) &&
-        range->end - range->start < raid_stripe_bytes(&s->geom)) {
-        return opus_ppl_max_write(s);
-    }
-    return opus_journal_is_active(s) ?
-           raid_journal_max_write(&s->geom, s->journal->half_bytes) :
-           UINT64_MAX;
+    const OpusConsistencyOps *log = opus_active_log(s);
+
+    return log ? log->max_write(s, range->end - range->start) : UINT64_MAX;
 }
 
 int coroutine_fn GRAPH_RDLOCK
