@@ -170,7 +170,8 @@ void GRAPH_RDLOCK opus_array_publish(OpusRaid *s, RaidMask failed_slots,
         qatomic_set(&s->replacement, NULL);
     }
     qatomic_store_release(&s->missing_slots,
-                          s->state == RAID_ARRAY_FAILED ? ~(RaidMask)0 : lost);
+                          s->state == RAID_ARRAY_FAILED ? OPUS_ALL_SLOTS
+                                                        : lost);
 
     RAID_MASK_FOREACH(slot, failed_slots) {
         if (slots & RAID_BIT(slot)) {
@@ -248,7 +249,7 @@ opus_array_write_failed(OpusRaid *s, OpusMember *m, const char *reason,
 {
     if (m == qatomic_read(&s->replacement)) {
         opus_array_drop_replacement(s, reason, err);
-        return opus_missing_slots(s) == ~(RaidMask)0 ? -EIO : 0;
+        return opus_array_has_failed(s) ? -EIO : 0;
     }
     /* A replacement that was dropped meanwhile has no slot any more. */
     return m->slot < 0 ? 0 : opus_array_fail_member(s, m->slot, reason, err);

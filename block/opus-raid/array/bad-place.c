@@ -56,7 +56,7 @@ opus_array_record_bad(OpusRaid *s, OpusMember *m, uint64_t member_off,
 {
     int ret = record_bad(s, m, opus_member_data(m, member_off), bytes);
 
-    if (opus_missing_slots(s) == ~(RaidMask)0) {
+    if (opus_array_has_failed(s)) {
         return -EIO;
     }
     if (ret == 0 || ret == -ENOSPC) {

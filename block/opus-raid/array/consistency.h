@@ -3,10 +3,8 @@
  * Consistency: what an array keeps, so that it can be told after a crash where
  * redundancy may be wrong
  *
- * The seam to the consistency policies. An array has one of them or none, and
- * whoever is to take note of something asks by the functions here, which do
- * nothing where the policy has no part in it. s->consistency changes only while
- * no request is in flight.
+ * The seam to the consistency policies. An array has one of them or none.
+ * s->consistency changes only while no request is in flight.
  */
 #ifndef BLOCK_OPUS_RAID_ARRAY_CONSISTENCY_H
 #define BLOCK_OPUS_RAID_ARRAY_CONSISTENCY_H

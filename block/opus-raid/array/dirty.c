@@ -131,7 +131,7 @@ static void coroutine_fn idle_check_co(void *opaque)
         }
     }
     /* A failed array stays as it is. */
-    if (opus_missing_slots(s) != ~(RaidMask)0 &&
+    if (!opus_array_has_failed(s) &&
         (opus_life_is_dirty(s) || sweeps_help(s))) {
         opus_array_arm_idle(s);
     }
@@ -146,7 +146,7 @@ static void idle_timer_cb(void *opaque)
         return;
     }
 
-    /* First count, then look: whoever drains does it the other way round. */
+    /* First count, then look: a drain does it the other way round. */
     bdrv_inc_in_flight(s->bs);
     s->idle = !qatomic_xchg(&s->wrote, false) &&
               !qatomic_read(&s->active_writes);

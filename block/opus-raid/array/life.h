@@ -11,7 +11,7 @@
 #include "block/opus-raid/array/opus-raid.h"
 
 /*
- * Something has happened. Called with meta_lock held, or while nobody else
+ * Something has happened. Called with meta_lock held, or while no other
  * can: when the array is opened, or drained in the main loop.
  */
 void opus_life_event(OpusRaid *s, RaidLifeEvent event);

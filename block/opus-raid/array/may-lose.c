@@ -42,10 +42,10 @@ static bool may_give_up(OpusMember *m, void *opaque)
 
     QEMU_LOCK_GUARD(&s->state_lock);
 
-    if (m->condemned || missing_slots == ~(RaidMask)0) {
+    if (m->condemned || missing_slots == OPUS_ALL_SLOTS) {
         return true;
     }
-    /* A replacement is needed by nobody. */
+    /* An array can always do without a replacement. */
     if (m != s->replacement && !can_lose(s, missing_slots, m->slot)) {
         return false;
     }

@@ -88,8 +88,8 @@ typedef struct OpusRaid {
     int rebuild_slot;
     /*
      * Atomic: below it, in member bytes, that slot holds what it should. Moves
-     * up only while the stripes it passes are locked (I10), so whoever holds a
-     * stripe's lock knows on which side the stripe is. 0 when the member
+     * up only while the stripes it passes are locked (I10), so the holder of
+     * a stripe's lock knows on which side the stripe is. 0 when the member
      * failed; UINT64_MAX once it is in sync.
      */
     uint64_t rebuild_done;
@@ -99,7 +99,7 @@ typedef struct OpusRaid {
      * Atomic: the member that is to take over rebuild_slot from the one that
      * holds it, or NULL. What is said above of the slot's member is then said
      * of this one: below rebuild_done it holds what the other does, and gets
-     * all writes. Nobody reads it. Set while no request is in flight.
+     * all writes. No read goes to it. Set while no request is in flight.
      */
     OpusMember *replacement;
     bool replacement_failed;        /* atomic: it is to be dropped */
@@ -143,10 +143,10 @@ typedef struct OpusRaid {
     RaidLife life;
     RaidLogState log;
 
-    /* Who may write: see array.c */
+    /* When it is clean: see array.c */
     bool wrote;                 /* atomic: a write since the last idle check */
     uint64_t active_writes;     /* atomic */
-    int64_t refusal_quiet_until_ms;     /* atomic; nobody is told before */
+    int64_t refusal_quiet_until_ms;     /* atomic; users are not told before */
     QEMUTimer *idle_timer;      /* in the main loop's AioContext */
     bool idle;                  /* main loop only: no write for a while */
     int64_t next_sweep_ms;      /* main loop only */
@@ -156,9 +156,18 @@ typedef struct OpusRaid {
     OpusStats stats;
 } OpusRaid;
 
+/* Missing slots of an array that has failed. */
+#define OPUS_ALL_SLOTS  (~(RaidMask)0)
+
 static inline RaidMask opus_missing_slots(const OpusRaid *s)
 {
     return qatomic_load_acquire(&s->missing_slots);
+}
+
+/* Is nothing to be had from it any more? Any thread. */
+static inline bool opus_array_has_failed(const OpusRaid *s)
+{
+    return opus_missing_slots(s) == OPUS_ALL_SLOTS;
 }
 
 /*
@@ -169,7 +178,7 @@ static inline RaidMask opus_missing_at(OpusRaid *s, uint64_t member_off)
 {
     RaidMask missing_slots = opus_missing_slots(s);
 
-    if (unlikely(missing_slots) && missing_slots != ~(RaidMask)0 &&
+    if (unlikely(missing_slots) && missing_slots != OPUS_ALL_SLOTS &&
         !OPUS_SABOTAGED(WRITES_PASS_REBUILD) &&
         (member_off < qatomic_load_acquire(&s->rebuild_done) ||
          (OPUS_SABOTAGED(REBUILT_TOO_EARLY) && s->rebuild_slot >= 0))) {

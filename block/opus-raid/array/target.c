@@ -235,7 +235,7 @@ static int coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, OpusMember *m)
     if (!failed_slots && opus_metadata_write_spare(s, m) < 0) {
         failed_slots = RAID_BIT(slot);
     }
-    /* Nobody else may be left. */
+    /* There may be no other left. */
     if (!failed_slots && regions && others) {
         failed_slots = regions->count_event(s, others, s->events);
     }

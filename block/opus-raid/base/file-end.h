@@ -4,7 +4,7 @@
  *
  * QEMU's file-posix.c fills with zeroes what a file does not have any more,
  * for the last sector may be there in part. A file that became shorter than
- * its node says would so be read as zeroes that nobody wrote.
+ * its node says would so be read as zeroes that were never written.
  */
 #ifndef BLOCK_OPUS_RAID_BASE_FILE_END_H
 #define BLOCK_OPUS_RAID_BASE_FILE_END_H

@@ -16,8 +16,8 @@ bool opus_node_is_unnamed(const char *name);
 /**
  * opus_node_label: what a user would call a node
  *
- * The name that he gave to it, or to one below; or else a file name, because
- * nobody knows what "#block483" is. To be freed. Main loop.
+ * The name that the user gave to it, or to one below; or else a file name,
+ * because "#block483" says nothing to a user. To be freed. Main loop.
  */
 char *GRAPH_RDLOCK opus_node_label(BlockDriverState *bs);
 
@@ -25,7 +25,7 @@ char *GRAPH_RDLOCK opus_node_label(BlockDriverState *bs);
  * opus_explain_conflict: say who is in the way, instead of which permissions
  *
  * After @bs could not be used with @perm while others do @shared: if that is
- * because of another user of it, @errp is about him. Main loop.
+ * because of another user of it, @errp names it. Main loop.
  */
 void GRAPH_RDLOCK opus_explain_conflict(BlockDriverState *bs, uint64_t perm,
                                         uint64_t shared, Error **errp);

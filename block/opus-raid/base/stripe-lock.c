@@ -7,9 +7,9 @@
  * Threads: any; a bucket's mutex is never held while waiting.
  *
  * An entry lives on its coroutine's stack. Ownership is handed to the next
- * waiter at unlock, so nobody overtakes and nobody is woken in vain.
+ * waiter at unlock, so none overtakes and none is woken in vain.
  *
- * Who holds a lock waits for higher ones only. That is what keeps a write of
+ * The holder of a lock waits for higher ones only. That keeps a write of
  * zeroes, a check and a rebuild, each with many locks, from waiting for each
  * other in a ring.
  */
@@ -65,8 +65,8 @@ static OpusStripeLock *first_of(OpusStripeBucket *bucket, uint64_t stripe)
 
 #ifdef OPUS_SABOTAGE
 /*
- * Nobody says that he holds none and does. It looks at all that is locked, so
- * only programs that are made for tests do it.
+ * Holds this coroutine none? That is to look at all that is locked, so only
+ * programs that are made for tests do it.
  */
 static void assert_holds_none(OpusStripeLocks *locks)
 {

@@ -11,7 +11,7 @@
 
 #define OPUS_STRIPE_BUCKETS 1024
 
-/* A stripe that is locked, or somebody waiting for one; on the stack. */
+/* A lock of a stripe, held or waited for; on the stack. */
 typedef struct OpusStripeLock {
     uint64_t stripe;
     Coroutine *co;
@@ -33,7 +33,7 @@ void opus_stripe_locks_init(OpusStripeLocks *locks);
 void opus_stripe_locks_destroy(OpusStripeLocks *locks);
 
 /**
- * opus_stripe_lock: wait until nobody else holds @stripe
+ * opus_stripe_lock: wait until no other holds @stripe
  * @lock: the caller's; must stay where it is until opus_stripe_unlock()
  *
  * Coroutines get it in the order they came, whichever AioContext they are
@@ -43,18 +43,18 @@ void coroutine_fn opus_stripe_lock(OpusStripeLocks *locks, uint64_t stripe,
                                    OpusStripeLock *lock);
 
 /**
- * opus_stripe_lock_next: the same for who holds locks
+ * opus_stripe_lock_next: the same for a holder of locks
  * @highest: of these the one of the highest stripe; NULL: holds none
  *
- * @stripe must be above it. So everybody waits upwards only, and nobody for
- * somebody who waits for him. In another order there is only
+ * @stripe must be above it. So all wait upwards only, and none for one
+ * that waits for it. In another order there is only
  * opus_stripe_trylock().
  */
 void coroutine_fn opus_stripe_lock_next(OpusStripeLocks *locks,
                                         uint64_t stripe, OpusStripeLock *lock,
                                         const OpusStripeLock *highest);
 
-/* Take it if nobody holds it or waits for it. Does not wait. */
+/* Take it if it is not held or waited for. Does not wait. */
 bool coroutine_fn opus_stripe_trylock(OpusStripeLocks *locks, uint64_t stripe,
                                       OpusStripeLock *lock);
 

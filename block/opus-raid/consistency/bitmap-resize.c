@@ -113,7 +113,7 @@ static int coroutine_fn GRAPH_RDLOCK take(OpusRaid *s, MdBitmap *bits)
     return s->state == RAID_ARRAY_FAILED ? -EIO : 0;
 }
 
-/* While no write is under way: so nobody else changes bits. */
+/* While no write is under way: so no bits change. */
 static int coroutine_fn GRAPH_RDLOCK change(OpusRaid *s,
                                             const MdBitmapSuper *super,
                                             uint64_t sync_sectors)

@@ -8,7 +8,8 @@
  * Threads: any; lock is held for looking and changing, never across I/O.
  * Invariants: I1, I3; util/raid/md-bitmap-bits.c knows which bit is where.
  *
- * A block is on its way once at a time. Whoever needs it meanwhile waits, and
+ * A block is on its way once at a time. A write that needs it meanwhile waits,
+ * and
  * finds either that his bits went along, or takes the next turn for himself and
  * all who came later: so many writers cost few writes.
  */

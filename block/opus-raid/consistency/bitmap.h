@@ -72,9 +72,9 @@ int coroutine_fn opus_bitmap_write_new(BlockBackend *blk, int64_t off,
  *
  * Writes are held meanwhile. When it returns 0, all members in use have the new
  * bitmap durably; one that did not take it has failed. Cut before that, what is
- * there can be read by whoever expects the length that it had, and by whoever
- * expects the new one if that is shorter. Bits stand for more than before where
- * there is no room for as many as it would take.
+ * there can be read by a reader that expects the length that it had, and by one
+ * that expects the new one if that is shorter. Bits stand for more than before
+ * where there is no room for as many as it would take.
  *
  * Returns a negative errno with @errp set, and the bitmap as it was, or when
  * the array has failed.

@@ -268,7 +268,7 @@ write_unit(OpusRaid *s, OpusJournalRequest **batch, unsigned nr)
 }
 
 /*
- * Write a unit for those who wait. Called with the lock held, which it drops
+ * Write a unit for all that wait. Called with the lock held, which it drops
  * meanwhile; no unit is under way.
  */
 static void coroutine_fn GRAPH_RDLOCK lead(OpusRaid *s)

@@ -44,7 +44,7 @@ typedef struct OpusJournal {
     QSIMPLEQ_HEAD(, OpusJournalRequest) queue;
     CoQueue waiters;
 
-    /* Used by the one who writes a unit */
+    /* Used by the request that writes a unit */
     RaidJournalUnit unit;
 } OpusJournal;
 

@@ -245,7 +245,7 @@ write_unit(OpusRaid *s, unsigned slot, OpusPplRequest **batch, unsigned nr)
 }
 
 /*
- * Write a unit for those who wait. Called with the lock held, which it drops
+ * Write a unit for all that wait. Called with the lock held, which it drops
  * meanwhile; no unit is under way.
  */
 static void coroutine_fn GRAPH_RDLOCK lead(OpusRaid *s, unsigned slot)
@@ -396,8 +396,8 @@ ppl_zero_stripes(OpusRaid *s, uint64_t stripe, unsigned nr,
 }
 
 /*
- * Whoever looks for the newest unit follows what is valid: units of a log that
- * was here before must not be.
+ * A search for the newest unit follows what is valid: units of a log that was
+ * here before must not be.
  */
 typedef struct ZeroLogs {
     OpusRaid *s;

@@ -37,7 +37,7 @@ typedef struct OpusPplLog {
     QSIMPLEQ_HEAD(, OpusPplRequest) queue;
     CoQueue waiters;
 
-    /* Used by the one who writes a unit */
+    /* Used by the request that writes a unit */
     MdPplHeader unit;
 } OpusPplLog;
 

@@ -48,7 +48,7 @@ static int coroutine_fn GRAPH_RDLOCK assemble_co(OpusRaid *s, void *opaque,
     return ret;
 }
 
-/* In the words of who has made the list of members. */
+/* In the words of the user's list of members. */
 static void explain_no_member(const OpusRaid *s, BlockDriverState *node,
                               Error **errp)
 {
@@ -363,7 +363,7 @@ static void forget_member_options(BlockDriverState *bs)
 
 /*
  * Members can be written only now, so this is where a log is replayed. There
- * is no way back: if it can't be, nobody may take the array for one that is
+ * is no way back: if it can't be, the array must not be taken for one that is
  * right.
  */
 static void opus_reopen_commit_post(BDRVReopenState *state)

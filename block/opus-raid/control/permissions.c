@@ -25,7 +25,7 @@ static bool has_supers_at_end(const OpusRaid *s)
 
 /*
  * A writable array writes superblocks and repairs even while no parent
- * writes. Nobody else may write to a member, nor change its size where the
+ * writes. No other user may write to a member, nor change its size where the
  * superblock would no longer be found.
  */
 void opus_child_perm(BlockDriverState *bs, BdrvChild *c, BdrvChildRole role,

@@ -53,7 +53,7 @@ char *opus_job_default_id(const OpusRaid *s, JobType type)
                            bdrv_get_node_name(s->bs));
 }
 
-/* Ended, and nobody has asked for it to be kept. */
+/* Ended, and not to be kept for its user. */
 static bool is_going(const Job *job, JobType type)
 {
     return job_type(job) == type && job->auto_dismiss &&

@@ -6,7 +6,7 @@
  * Must not know: what the job does.
  * Threads: the job's coroutine.
  *
- * As with md's sync_speed_min and sync_speed_max: with nobody else there, a job
+ * As with md's sync_speed_min and sync_speed_max: without other load, a job
  * is as fast as the members are, up to the highest speed; while the guest has
  * requests it is no faster than the lowest. Whether it has is told by numbers
  * that are kept anyway: the block layer's requests in flight, and the array's

@@ -40,7 +40,7 @@ static inline bool opus_bad_log_is_known(const OpusMember *m)
 /* An empty one for a member whose superblock was just made. */
 void opus_bad_log_new(OpusMember *m);
 
-/* Forget it; the member is used by nobody. */
+/* Forget it; the member is not in use. */
 void opus_bad_log_close(OpusMember *m);
 
 /* See opus_member_is_bad(), which asks whether there is anything at all. */

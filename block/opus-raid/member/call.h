@@ -27,7 +27,7 @@ typedef struct OpusChildCall {
     int64_t bytes;
     QEMUIOVector *qiov;         /* READ and WRITE only */
     size_t qiov_offset;
-    const bool *given_up;       /* atomic: nobody waits for it; or NULL */
+    const bool *given_up;       /* atomic: the caller has left; or NULL */
 } OpusChildCall;
 
 /* "read", "write", ... */
@@ -37,7 +37,7 @@ const char *opus_call_name(OpusCallKind kind);
  * opus_child_call: make the call
  *
  * EAGAIN is no answer: nothing was done and nothing is wrong, so it is made
- * again, after a pause, until there is one or nobody waits any more. A child
+ * again, after a pause, until there is one or the caller has left. A child
  * that never answers otherwise is one that does not answer (member-timeout).
  *
  * EFAULT says that the buffers are not there (any more), which is no fault of

@@ -8,7 +8,7 @@
  *
  * QEMU's file locks are on inodes, and only QEMU looks at them. Linux has a
  * claim of its own: a block device that was opened with O_EXCL is refused to
- * md, to LVM, to mount and swap, and to whoever else asks for it, by whatever
+ * md, to LVM, to mount and swap, and to any other that asks for it, by whatever
  * device node. So each device is opened a second time, with it. Reading is
  * enough for that, and a descriptor that can't write does not tell udev on its
  * end that the device was written to.
@@ -105,7 +105,7 @@ static int open_device(int fd)
     return ret < 0 ? -errno : ret;
 }
 
-/* Who just looks is waited for; who is there to stay is an error. */
+/* A program that just looks is waited for; one that stays is an error. */
 static bool claim_device(OpusClaim *claim, const char *name, int fd, dev_t dev,
                          Error **errp)
 {

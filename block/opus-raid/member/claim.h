@@ -12,9 +12,10 @@ typedef struct OpusClaim OpusClaim;
 
 /**
  * opus_claim_take: claim all block devices that @bs writes to
- * @name: of the member, for who comes later
+ * @name: of the member, for the errors of later claims
  *
- * Main loop only. Waits for half a second for who only looks at a device.
+ * Main loop only. Waits for half a second for a program that only looks at a
+ * device.
  * Returns NULL and an error that begins with IN_USE when a device is used by
  * somebody else, in the kernel, another process or this one.
  */

@@ -9,7 +9,7 @@
  * Invariants: I5, I14: nothing that was given up touches memory of others.
  *
  * Time is counted in ticks of the main loop, an eighth of the limit each, and
- * whoever waits is asked twice, a tick apart, in its own thread. So neither a
+ * the waiter is asked twice, a tick apart, in its own thread. So neither a
  * process that was stopped nor a thread that was busy takes an answer that has
  * come meanwhile for one that is missing. A request is given up when it is
  * between 1 and 1 1/4 times the limit old.
@@ -43,7 +43,7 @@ struct OpusTimedCall {
     Coroutine *waiter;
     AioContext *ctx;            /* where all happens but the looking */
     uint32_t start_tick;
-    bool waiting;               /* atomic: whoever clears it wakes @waiter */
+    bool waiting;               /* atomic: to clear it is to wake @waiter */
     bool done;
     bool abandoned;
     int ret;

@@ -2,8 +2,8 @@
 /*
  * Timeout: give up requests that a member does not answer
  *
- * A request that has taken too long returns -ETIMEDOUT to whoever waits for
- * it, who then fails the member and goes on without it. What was sent to the
+ * A request that has taken too long returns -ETIMEDOUT to its caller, which
+ * then fails the member and goes on without it. What was sent to the
  * node can't be called back, so it goes on with a buffer of its own, and is
  * said to be abandoned until the node returns it.
  */

@@ -4,7 +4,7 @@
  *
  * Owns: what may be overwritten, and how.
  * Must not know: arrays.
- * Threads: main loop, or a job's coroutine there; nobody else writes to the
+ * Threads: main loop, or a job's coroutine there; nothing else writes to the
  * node.
  */
 

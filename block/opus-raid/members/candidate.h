@@ -12,7 +12,7 @@
 
 typedef struct OpusNewMember {
     BlockBackend *blk;
-    OpusClaim *claim;           /* whoever takes it leaves NULL */
+    OpusClaim *claim;           /* the member takes it, and leaves NULL */
     char *name;
     uint64_t device_bytes;
     uint64_t data_bytes;        /* all there are behind the data offset */
@@ -23,7 +23,7 @@ bool opus_new_member_is_new(const OpusNewMember *members, unsigned nr,
                             BlockDriverState *bs, Error **errp);
 
 /**
- * opus_new_member_open: take hold of @bs; nobody else may write to it, here or
+ * opus_new_member_open: take hold of @bs; no other may write to it, here or
  * in another program
  *
  * On success opus_new_member_close() is needed; @data_bytes is not set.
@@ -46,7 +46,7 @@ int coroutine_fn opus_new_member_await(const OpusNewMember *m);
 bool opus_new_member_check_blocks(const OpusNewMember *m, uint64_t block_bytes,
                                   Error **errp);
 
-/* Is there anything that could be somebody's metadata? Then -EEXIST. */
+/* Is there anything that could be metadata? Then -EEXIST. */
 int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
                                              Error **errp);
 

@@ -9,7 +9,7 @@
  *
  * A full file system or thin pool is no fault of a drive, and often it is the
  * same one under all members: to fail them would end the array over what is
- * over as soon as somebody frees space. But a member that refuses may have
+ * over as soon as space is freed. But a member that refuses may have
  * taken part of a write, and others all of it, so what they hold is made to
  * fit.
  *

@@ -20,16 +20,16 @@ void opus_refusal_note(const OpusRaid *s, OpusRefusal *r, const OpusMember *m,
                        int ret);
 
 /**
- * opus_stripe_settle_refusal: may the array go on as if nobody had been asked?
+ * opus_stripe_settle_refusal: may the array go on without the write?
  *
  * Called with the lock of the stripe held, when not all members took a write.
- * If no copy was written, or if a stripe has all its members, then those who
- * refused need not fail: redundancy is made right with what they hold, and the
- * write has failed. What it should have written may be old, new, or, in a
+ * If no copy was written, or if a stripe has all its members, then members
+ * that refused need not fail: redundancy is made right with what they hold, and
+ * the write has failed. What it should have written may be old, new, or, in a
  * stripe of which some data and no parity was written, neither.
  *
  * Returns the error for the request, -EIO when the array has failed over it, or
- * 0 when those who did not take the write have to fail.
+ * 0 when members that did not take the write have to fail.
  */
 int coroutine_fn GRAPH_RDLOCK
 opus_stripe_settle_refusal(OpusRaid *s, uint64_t stripe, const OpusRefusal *r);

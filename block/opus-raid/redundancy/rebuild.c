@@ -51,8 +51,8 @@ static bool chunk_key(OpusWindow *window, uint64_t chunk, uint64_t *key)
 }
 
 /*
- * Does the target lack the chunk? With the locks held, for who writes there
- * sets the bit before he locks.
+ * Does the target lack the chunk? With the locks held, because a write there
+ * sets its bits before it locks.
  */
 static bool chunk_is_needed(OpusRaid *s, uint64_t sync_off, uint64_t bytes)
 {

@@ -8,7 +8,7 @@
  * Invariants: I10.
  *
  * What was passed stays right: writers keep redundancy right wherever it is,
- * and whoever holds a unit's lock knows on which side of resync_done it is.
+ * and the holder of a unit's lock knows on which side of resync_done it is.
  */
 
 #include "qemu/osdep.h"
@@ -82,7 +82,7 @@ int coroutine_fn GRAPH_RDLOCK opus_resync_step(OpusRaid *s,
         !opus_resync_next(s, before, &start, &end)) {
         return 0;
     }
-    /* What is left out is right: those who write there need not know. */
+    /* What is left out is right: writes there need not know. */
     qatomic_store_release(&s->resync_done, start);
     end = MIN(end, start + limit->bytes);
     r = (ResyncWindow) {

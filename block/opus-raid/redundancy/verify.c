@@ -54,7 +54,7 @@ static bool goes_on_without(const OpusVerifyPiece *p)
 {
     return !opus_redundancy(p->s)->resync_needs_all &&
            p->v->mode == OPUS_VERIFY_RESYNC &&
-           opus_missing_slots(p->s) != ~(RaidMask)0;
+           !opus_array_has_failed(p->s);
 }
 
 void opus_verify_note_absent(OpusVerifyPiece *p)

@@ -47,8 +47,8 @@ struct OpusWindow {
  * opus_window_run: do the units from window->next to window->end
  *
  * A unit stays locked against writers until all before it are done: so what
- * was passed is always one range without gaps, and whoever holds a lock knows
- * on which side his unit is. Locks are taken in the order of the units; none is
+ * was passed is always one range without gaps, and the holder of a lock knows
+ * on which side its unit is. Locks are taken in the order of the units; none is
  * waited for that is not above all that are held.
  *
  * Begins one unit, and more as long as the limit says so. Returns 0,

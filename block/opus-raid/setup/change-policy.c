@@ -10,7 +10,7 @@
  * The array is clean, and stays so: then all of redundancy is right, and there
  * is nothing that a policy would have to know. So first the superblocks are
  * told that there is none but "resync"; then what is new is written, to room
- * that nobody uses any more; then the superblocks are told of it. Wherever
+ * that is not in use any more; then the superblocks are told of it. Wherever
  * that is cut, it leaves a clean array with the old policy, the new one, or
  * "resync". A member that did not get the last update is told at assembly what
  * the others say, for what is new is on it already.

@@ -4,8 +4,7 @@
  *
  * Owns: the layout of a new member, the order of first writes.
  * Must not know: running arrays.
- * Threads: main loop, in a job's coroutine; the members are used by nobody
- * else.
+ * Threads: main loop, in a job's coroutine; the members have no other user.
  *
  * A member of a new array:
  *
@@ -46,7 +45,7 @@
 /* Data starts on a multiple of this. */
 #define DATA_ALIGN_BYTES    (1 * MiB)
 
-/* mdadm gives members of this size a bitmap if nobody objects. */
+/* mdadm gives members of this size a bitmap unless told otherwise. */
 #define BITMAP_FROM_BYTES   (100 * GiB)
 
 #define SUPER_OFFSET        4096
@@ -455,7 +454,7 @@ static int coroutine_fn write_super(const NewArray *a, unsigned slot)
     return opus_new_member_write_super(m, super);
 }
 
-/* Before anything is written: whoever opens it has the last word. */
+/* Before anything is written: assembly has the last word. */
 static bool check_supers(const NewArray *a, Error **errp)
 {
     g_autofree MdSuper *super = g_new(MdSuper, 1);

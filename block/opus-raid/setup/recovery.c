@@ -142,7 +142,7 @@ static bool coroutine_fn GRAPH_RDLOCK check_target_bitmap(Bitmaps *r)
 
 /*
  * A bitmap that is not current still tells which chunk size was chosen. Those
- * that are current agree, or somebody has tampered with one.
+ * that are current agree, or one was tampered with.
  */
 static void coroutine_fn GRAPH_RDLOCK read_bitmap(Bitmaps *r, unsigned slot)
 {

@@ -51,7 +51,7 @@ static RaidMask copies_to_write(OpusRaid *s, uint64_t array_off)
     RaidMask missing_slots = opus_missing_slots(s);
     RaidMask copies = raid_plan_copies(&s->geom, array_off, missing_slots);
 
-    if (likely(!missing_slots) || missing_slots == ~(RaidMask)0) {
+    if (likely(!missing_slots) || missing_slots == OPUS_ALL_SLOTS) {
         return copies;
     }
     for (unsigned copy = 0; copy < s->geom.copies; copy++) {

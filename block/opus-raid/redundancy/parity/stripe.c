@@ -349,7 +349,7 @@ try_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
     RaidPlan plan;
     int ret;
 
-    if (missing_slots == ~(RaidMask)0 ||
+    if (missing_slots == OPUS_ALL_SLOTS ||
         (unreadable->slots && !trusted_in_stripe(s, stripe))) {
         return -EIO;
     }

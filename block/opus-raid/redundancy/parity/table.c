@@ -33,7 +33,7 @@ static bool parity_is_lost(const OpusRaid *s, uint64_t array_off,
     unsigned first = range.start >> s->geom.chunk_shift;
     unsigned last = (range.end - 1) >> s->geom.chunk_shift;
 
-    if (missing_slots == ~(RaidMask)0) {
+    if (missing_slots == OPUS_ALL_SLOTS) {
         return true;
     }
     roles = raid_stripe_roles(&s->geom, range.stripe, missing_slots);
