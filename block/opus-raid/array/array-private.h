@@ -32,10 +32,10 @@ int coroutine_fn GRAPH_RDLOCK opus_array_commit(OpusRaid *s,
  * @failed_slots: members that failed
  * @slots:        those of them that failed by @reason
  */
-void GRAPH_RDLOCK opus_array_publish(OpusRaid *s, RaidMask failed_slots,
-                                     RaidArrayState state_before,
-                                     RaidMask slots, const char *reason,
-                                     int err);
+void coroutine_fn GRAPH_RDLOCK
+opus_array_publish(OpusRaid *s, RaidMask failed_slots,
+                   RaidArrayState state_before, RaidMask slots,
+                   const char *reason, int err);
 
 /**
  * opus_array_update: take members out of the array, write what it then is, and
@@ -48,7 +48,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_update(OpusRaid *s, RaidMask slots,
                                                 const char *reason, int err);
 
 /* A replacement that failed is faulty, and gets no more writes. */
-void GRAPH_RDLOCK opus_array_forget_replacement(OpusRaid *s);
+void coroutine_fn GRAPH_RDLOCK opus_array_forget_replacement(OpusRaid *s);
 
 /**
  * opus_array_restart_replacements: what replacements of an earlier run hold

@@ -73,12 +73,13 @@ RaidMask opus_array_lost_slots(const OpusRaid *s)
 }
 
 /* Take note of a failure. Called with meta_lock held. */
-static void GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
-                                     const char *reason, int err)
+static void coroutine_fn GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
+                                                  const char *reason, int err)
 {
     OpusMember *m = s->slots[slot];
     RaidArrayState state;
 
+    opus_assert_meta_locked(s);
     QEMU_LOCK_GUARD(&s->state_lock);
 
     raid_member_state_set(&m->state, RAID_MEMBER_FAULTY);
@@ -111,6 +112,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_commit(OpusRaid *s,
     const OpusConsistencyOps *regions = opus_regions(s);
     bool counted = false;
 
+    opus_assert_meta_locked(s);
     while (s->state != RAID_ARRAY_FAILED && opus_is_writable(s->bs)) {
         RaidMask now_failed;
 
@@ -156,13 +158,14 @@ void opus_array_changed(OpusRaid *s)
     }
 }
 
-void GRAPH_RDLOCK opus_array_publish(OpusRaid *s, RaidMask failed_slots,
-                                     RaidArrayState state_before,
-                                     RaidMask slots, const char *reason,
-                                     int err)
+void coroutine_fn GRAPH_RDLOCK
+opus_array_publish(OpusRaid *s, RaidMask failed_slots,
+                   RaidArrayState state_before, RaidMask slots,
+                   const char *reason, int err)
 {
     RaidMask lost = opus_array_lost_slots(s);
 
+    opus_assert_meta_locked(s);
     /* First, or the slot would seem to be rebuilt when it goes missing. */
     if (s->rebuild_slot >= 0 && (failed_slots & RAID_BIT(s->rebuild_slot))) {
         QEMU_LOCK_GUARD(&s->state_lock);
@@ -197,6 +200,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_update(OpusRaid *s, RaidMask slots,
     RaidMask failed_slots = slots;
     int ret;
 
+    opus_assert_meta_locked(s);
     RAID_MASK_FOREACH(slot, slots) {
         note_failed(s, slot, reason, err);
     }
@@ -322,6 +326,7 @@ static int coroutine_fn GRAPH_RDLOCK mark_dirty_locked(OpusRaid *s)
 {
     int ret = 0;
 
+    opus_assert_meta_locked(s);
     if (s->state == RAID_ARRAY_FAILED) {
         return -EIO;
     }
@@ -456,6 +461,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush_for_super(OpusRaid *s)
     OPUS_UNINITIALIZED OpusFlush f;
     RaidMask failed_slots = 0;
 
+    opus_assert_meta_locked(s);
     f.nr = 0;
     if (!OPUS_SABOTAGED(CLEAN_BEFORE_FLUSH) &&
         !(OPUS_SABOTAGED(RESYNC_BEFORE_FLUSH) &&

@@ -34,6 +34,7 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
 {
     int ret;
 
+    opus_assert_meta_locked(s);
     opus_life_event(s, RAID_LIFE_EVENT_QUIET);
     /* Pairs with the one in the increment in opus_array_write_begin(). */
     smp_mb();

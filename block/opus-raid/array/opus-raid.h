@@ -223,6 +223,12 @@ static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)
     return !(opus_missing_slots(s) & RAID_BIT(slot));
 }
 
+/* Where a function is called with meta_lock held, it says so. */
+static inline void coroutine_fn opus_assert_meta_locked(OpusRaid *s)
+{
+    qemu_co_mutex_assert_locked(&s->meta_lock);
+}
+
 /* Users see whole blocks; where there are no chunks, something may remain. */
 static inline uint64_t opus_length(const OpusRaid *s)
 {

@@ -189,6 +189,7 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
     uint64_t now = md_time_now();
     unsigned nr = 0;
 
+    opus_assert_meta_locked(s);
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         RAID_MASK_FOREACH(slot, slots) {
             super_update(s, s->slots[slot], now);
@@ -208,6 +209,7 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
 int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
                                                         OpusMember *m)
 {
+    opus_assert_meta_locked(s);
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         super_update(s, m, md_time_now());
     }

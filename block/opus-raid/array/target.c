@@ -141,10 +141,11 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
     return -EIO;
 }
 
-void GRAPH_RDLOCK opus_array_forget_replacement(OpusRaid *s)
+void coroutine_fn GRAPH_RDLOCK opus_array_forget_replacement(OpusRaid *s)
 {
     OpusMember *m = s->replacement;
 
+    opus_assert_meta_locked(s);
     qatomic_set(&s->replacement_failed, false);
     if (!m) {
         return;
@@ -178,6 +179,7 @@ opus_array_drop_replacement(OpusRaid *s, const char *reason, int err)
 
 void coroutine_fn GRAPH_RDLOCK opus_array_restart_replacements(OpusRaid *s)
 {
+    opus_assert_meta_locked(s);
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
 

@@ -164,24 +164,27 @@ static int coroutine_fn GRAPH_RDLOCK write_members(void *opaque)
 static void count_write(OpusRaid *s, const RaidPlan *plan,
                         RaidMask missing_slots)
 {
-    static const OpusCounter counters[] = {
-        [RAID_METHOD_FULL] = OPUS_COUNT_FULL_STRIPE,
-        [RAID_METHOD_RECONSTRUCT] = OPUS_COUNT_RECONSTRUCT,
-        [RAID_METHOD_MODIFY] = OPUS_COUNT_READ_MODIFY,
-        [RAID_METHOD_RECOVER_WRITE] = OPUS_COUNT_RECONSTRUCT,
-        [RAID_METHOD_DATA_ONLY] = OPUS_COUNT_PLAIN_WRITES,
+    /* The kind of a stripe is the dearest of its bands: the first of these. */
+    static const struct {
+        RaidMethod method;
+        OpusCounter counter;
+    } kinds[] = {
+        { RAID_METHOD_MODIFY, OPUS_COUNT_READ_MODIFY },
+        { RAID_METHOD_DATA_ONLY, OPUS_COUNT_PLAIN_WRITES },
+        { RAID_METHOD_RECOVER_WRITE, OPUS_COUNT_RECONSTRUCT },
+        { RAID_METHOD_RECONSTRUCT, OPUS_COUNT_RECONSTRUCT },
+        { RAID_METHOD_FULL, OPUS_COUNT_FULL_STRIPE },
     };
     RaidMask methods = 0;
+    unsigned kind = 0;
 
-    /* The kind of a stripe is the dearest of its bands. */
     for (unsigned i = 0; i < plan->nr_bands; i++) {
         methods |= RAID_BIT(plan->bands[i].method);
     }
-    if (methods & RAID_BIT(RAID_METHOD_MODIFY)) {
-        opus_count(&s->stats, OPUS_COUNT_READ_MODIFY);
-    } else {
-        opus_count(&s->stats, counters[63 - clz64(methods)]);
+    while (!(methods & RAID_BIT(kinds[kind].method))) {
+        kind++;
     }
+    opus_count(&s->stats, kinds[kind].counter);
     if (missing_slots & raid_mask_first(s->geom.nr_slots)) {
         opus_count(&s->stats, OPUS_COUNT_DEGRADED_WRITES);
     }
