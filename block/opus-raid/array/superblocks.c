@@ -19,7 +19,7 @@
 #include "block/opus-raid/member/write.h"
 #include "block/opus-raid/trace.h"
 
-/* Where a superblock of a version is looked for; the order matters little. */
+/* Looked for in this order: the first that is valid counts. */
 static const unsigned minor_versions[] = { 2, 1, 0 };
 
 MdSuperError coroutine_fn GRAPH_RDLOCK

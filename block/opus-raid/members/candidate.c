@@ -15,6 +15,7 @@
 #include "qemu/job.h"
 #include "qemu/memalign.h"
 #include "qemu/units.h"
+#include "block/opus-raid/array/superblocks.h"
 #include "block/opus-raid/base/node.h"
 #include "block/opus-raid/base/uuid.h"
 #include "block/opus-raid/member/member.h"
@@ -185,21 +186,18 @@ int coroutine_fn opus_new_member_check_empty(const OpusNewMember *m,
 bool coroutine_fn opus_new_member_find_super(const OpusNewMember *m,
                                              MdSuper *super)
 {
-    void *buf = qemu_blockalign(blk_bs(m->blk), MD_SUPER_MAX_BYTES);
-    bool found = false;
+    MdSuperError err = MD_SUPER_NONE;
+    int io_error;
 
-    for (unsigned minor = 0; minor <= 2 && !found; minor++) {
-        uint64_t off = md_super_offset(minor, m->device_bytes);
-
-        found = off < m->device_bytes &&
-                m->device_bytes - off >= MD_SUPER_MAX_BYTES &&
-                opus_new_member_await(m) == 0 &&
-                blk_co_pread(m->blk, off, MD_SUPER_MAX_BYTES, buf, 0) >= 0 &&
-                md_super_decode(buf, MD_SUPER_MAX_BYTES, minor,
-                                m->device_bytes, super) == MD_SUPER_OK;
+    if (opus_new_member_await(m) < 0) {
+        return false;
     }
-    qemu_vfree(buf);
-    return found;
+    /* As assembly looks for it, or one of two would not be the same one. */
+    WITH_GRAPH_RDLOCK_GUARD() {
+        err = opus_metadata_read((BdrvChild *)blk_root(m->blk), super,
+                                 &io_error);
+    }
+    return err == MD_SUPER_OK;
 }
 
 static int coroutine_fn zero_in_steps(const OpusNewMember *m, uint64_t off,
