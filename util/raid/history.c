@@ -28,6 +28,8 @@
 
 #include "history.h"
 
+#define MD_TIME_SEC_BITS    40
+
 typedef struct Judge {
     const MdSuper *const *supers;
     unsigned nr;
@@ -306,6 +308,27 @@ static bool check_agreement(Judge *judge)
         }
     }
     return true;
+}
+
+#define US_PER_SECOND   INT64_C(1000000)
+#define US_PER_MS       1000
+#define US_OF_UPDATES   1       /* in each millisecond */
+
+uint64_t raid_update_time(int64_t us)
+{
+    uint64_t fraction = us % US_PER_SECOND / US_PER_MS * US_PER_MS +
+                        US_OF_UPDATES;
+
+    return ((us / US_PER_SECOND) & MD_SUPERBLOCK_1_TIME_SEC_MASK) |
+           (fraction << MD_TIME_SEC_BITS);
+}
+
+/* The kernel counts seconds. */
+bool raid_is_update_time(uint64_t utime)
+{
+    uint64_t fraction = utime >> MD_TIME_SEC_BITS;
+
+    return !fraction || fraction % US_PER_MS == US_OF_UPDATES;
 }
 
 bool raid_history_is_one(const MdSuper *const *supers, unsigned nr,

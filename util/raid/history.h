@@ -39,6 +39,19 @@ bool raid_history_judge(const MdSuper *const *supers, unsigned nr,
                         RaidHistory *out);
 
 /**
+ * raid_update_time: what an update at this time says in every superblock
+ * @us: microseconds since 1970
+ *
+ * Low 40 bits seconds, microseconds above, as md has it. Earlier versions wrote
+ * single superblocks with a time of their own, so the microseconds tell that
+ * this one is shared by all that have its event count.
+ */
+uint64_t raid_update_time(int64_t us);
+
+/* Is @utime from there, or from md, which shares it, too? */
+bool raid_is_update_time(uint64_t utime);
+
+/**
  * raid_history_is_one: did @member run with these, or leave before?
  * @supers: @nr of the members in sync, fewer than RAID_MAX_CANDIDATES
  * @member: one that left; it may be half on its way back

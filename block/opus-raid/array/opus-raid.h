@@ -136,6 +136,8 @@ typedef struct OpusRaid {
     /* Written under meta_lock and state_lock, read under either */
     RaidArrayState state;       /* changes by array*.c only */
     uint64_t events;
+    uint64_t utime;             /* of superblocks with this event count: */
+    uint64_t utime_events;
     uint64_t resync_offset;     /* to write when clean; MD_RESYNC_DONE: ok */
     uint64_t size_sectors;      /* used on each member, as superblocks say */
 

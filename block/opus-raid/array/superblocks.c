@@ -69,13 +69,18 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error)
     return best;
 }
 
-/* Seconds in the low 40 bits, microseconds above. */
-static uint64_t md_time_now(void)
+/*
+ * All that have one event count have one time, whenever each is written: two
+ * times tell that members come from copies of the array that ran apart. Called
+ * with state_lock held.
+ */
+static uint64_t update_time(OpusRaid *s)
 {
-    int64_t us = g_get_real_time();
-
-    return ((us / G_USEC_PER_SEC) & MD_SUPERBLOCK_1_TIME_SEC_MASK) |
-           ((uint64_t)(us % G_USEC_PER_SEC) << 40);
+    if (s->utime_events != s->events) {
+        s->utime = raid_update_time(g_get_real_time());
+        s->utime_events = s->events;
+    }
+    return s->utime;
 }
 
 /* Make @m's superblock say what @s says. Called with meta_lock held. */
@@ -186,11 +191,12 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
                                                        RaidMask slots)
 {
     SuperWrite w = { .s = s };
-    uint64_t now = md_time_now();
     unsigned nr = 0;
 
     opus_assert_meta_locked(s);
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        uint64_t now = update_time(s);
+
         RAID_MASK_FOREACH(slot, slots) {
             super_update(s, s->slots[slot], now);
             w.members[nr++] = s->slots[slot];
@@ -211,7 +217,7 @@ int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
 {
     opus_assert_meta_locked(s);
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
-        super_update(s, m, md_time_now());
+        super_update(s, m, update_time(s));
     }
     return write_super(m);
 }

@@ -222,6 +222,8 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     s->state = plan->state;
     s->forced = plan->forced;
     s->events = a->events;
+    s->utime = s->members[a->freshest].super.utime;
+    s->utime_events = a->events;
     s->resync_offset = a->resync_offset;
     if (plan->state == RAID_ARRAY_RESYNC_PENDING &&
         a->resync_offset == MD_RESYNC_DONE) {
