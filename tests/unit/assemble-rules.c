@@ -53,12 +53,16 @@ static void check_member(const RaidCandidate *candidates, unsigned nr,
     const MdSuper *sb = c->super;
     const MdSuper *fresh = candidates[out->freshest].super;
     bool lags = out->lagging_slots & RAID_BIT(slot);
+    bool retaken = out->retaken[out->slots[slot]];
 
     rule(holds_slot(c) && md_super_role(sb) == slot, "holds its slot");
     rule(!memcmp(sb->set_uuid, fresh->set_uuid, 16), "is of this array");
     rule(sb->level == fresh->level && sb->chunk_sectors ==
          fresh->chunk_sectors && sb->layout == fresh->layout, "same array");
-    rule(sb->events + lags == out->events, "is at most one event behind");
+    rule(retaken ? (sb->events < out->events) == lags
+                 : sb->events + lags == out->events,
+         "is at most one event behind");
+    rule(sb->events <= out->events, "the freshest has most events");
     rule(out->verdicts[out->slots[slot]] == RAID_MEMBER_IN_SYNC, "verdict");
     rule(out->geom.member_bytes <= sb->data_size_sectors * 512, "large enough");
     for (unsigned i = 0; i < nr; i++) {
@@ -67,6 +71,9 @@ static void check_member(const RaidCandidate *candidates, unsigned nr,
         if (a == c || a->super_error != MD_SUPER_OK ||
             memcmp(a->super->set_uuid, sb->set_uuid, 16)) {
             continue;       /* what another array says is of no account */
+        }
+        if (retaken || out->retaken[i]) {
+            continue;       /* by force */
         }
         rule(a->super->events < sb->events || !rule_disowns(a->super, sb),
              "nothing as new calls a member in sync faulty");
@@ -141,12 +148,17 @@ static void check_outsider(const RaidCandidate *candidates, unsigned nr,
     for (unsigned i = 0; i < nr; i++) {
         const MdSuper *member = candidates[i].super;
 
-        if (in_sync(out, i) && rule_disowns(sb, member) &&
+        if (in_sync(out, i) && !out->retaken[i] && rule_disowns(sb, member) &&
             rule_disowns(member, sb)) {
             rule(sb->events + 1 < member->events, "halves of the same age");
             rule(knew(candidates, nr, outsider, i), "halves without a link");
         }
     }
+}
+
+static bool has_retaken(const RaidAssembly *out)
+{
+    return memchr(out->retaken, true, sizeof(out->retaken));
 }
 
 static void check_accepted(const RaidCandidate *candidates, unsigned nr,
@@ -192,7 +204,12 @@ static void check_accepted(const RaidCandidate *candidates, unsigned nr,
          "enough for parity");
     rule(out->forced == (out->geom.nr_parity && !clean && filled < nr_slots),
          "forced when dirty and degraded");
-    rule(!out->forced || options->policy == RAID_POLICY_FORCE, "only forced");
+    rule(options->policy == RAID_POLICY_FORCE ||
+         (!out->forced && !out->doubtful && !out->times_differ &&
+          !has_retaken(out)), "only forced");
+    rule(!has_retaken(out) || out->doubtful ||
+         out->geom.level == RAID_LEVEL_0, "who was stale is doubtful");
+    rule(!out->doubtful || !clean, "doubtful is dirty");
     rule(out->state != RAID_ARRAY_FAILED, "not failed");
     rule((out->state == RAID_ARRAY_DEGRADED) == (filled < nr_slots),
          "degraded");
@@ -259,7 +276,9 @@ static void compare(const RaidCandidate *ca, const RaidAssembly *a,
     rule(a->events == b->events && a->resync_offset == b->resync_offset &&
          a->state == b->state && a->forced == b->forced &&
          a->missing_slots == b->missing_slots &&
-         a->lagging_slots == b->lagging_slots, "order: array");
+         a->lagging_slots == b->lagging_slots &&
+         a->times_differ == b->times_differ && a->doubtful == b->doubtful,
+         "order: array");
     rule(a->refusal != RAID_REFUSE_NONE ||
          (a->geom.array_bytes == b->geom.array_bytes &&
           a->geom.level == b->geom.level &&
@@ -269,7 +288,8 @@ static void compare(const RaidCandidate *ca, const RaidAssembly *a,
              "order: slots");
     }
     for (unsigned i = 0; i < nr; i++) {
-        rule(a->verdicts[perm[i]] == b->verdicts[i], "order: verdicts");
+        rule(a->verdicts[perm[i]] == b->verdicts[i] &&
+             a->retaken[perm[i]] == b->retaken[i], "order: verdicts");
     }
 }
 

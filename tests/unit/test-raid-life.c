@@ -34,6 +34,7 @@ typedef struct World {
     unsigned next_number;       /* no device number is used twice */
     unsigned next_write;
     uint64_t acknowledged;
+    uint64_t now;               /* counts updates */
     uint16_t absent_word;       /* what tables say of members not there */
 } World;
 
@@ -53,7 +54,7 @@ typedef struct Run {
 
 typedef struct Tally {
     unsigned runs, accepted, split, other, cuts, rebuilds, failures;
-    unsigned pulled, lost_links;
+    unsigned pulled, lost_links, doubtful;
 } Tally;
 
 static Tally tally;
@@ -93,6 +94,7 @@ static void write_super(Run *run, unsigned i)
     MdSuper *sb = &run->world->devices[i].super;
 
     sb->events = run->events;
+    sb->utime = run->world->now;
     sb->resync_offset = run->dirty ? 0 : MD_RESYNC_DONE;
     sb->feature_map = 0;
     if (!run->in_sync[i] && run->roles[sb->dev_number] != MD_ROLE_SPARE) {
@@ -107,6 +109,7 @@ static void update(Run *run, bool only_dirty_or_clean)
     bool skip_spares = only_dirty_or_clean && one_in(2);
     unsigned start = below(NR_DEVICES);
 
+    run->world->now++;
     if (only_dirty_or_clean && !run->dirty && run->can_take_back) {
         run->events--;
         run->can_take_back = false;
@@ -383,6 +386,7 @@ static void catch_up(Run *run, const unsigned *indices, unsigned nr,
         if (md_super_role(sb) < MD_ROLE_MAX && run->attached[indices[i]] &&
             sb->events < fresh->events) {
             sb->events = fresh->events;
+            sb->utime = fresh->utime;
             sb->resync_offset = fresh->resync_offset;
             memcpy(sb->roles, fresh->roles, sizeof(run->roles));
             run->crashed = one_in(25);
@@ -427,7 +431,10 @@ static void assemble_and_live(World *world, bool all, RaidAssembly *out)
                    out->refusal != RAID_REFUSE_SPLIT_BRAIN;
     rule(!all || out->refusal == RAID_REFUSE_NONE ||
          has_lost_link(candidates, out), "all there: it opens");
-    if (out->refusal != RAID_REFUSE_NONE) {
+    rule(!out->times_differ, "nobody was copied: one time for one event");
+    if (out->refusal != RAID_REFUSE_NONE || out->doubtful) {
+        /* Not by force: then members hold what they may. */
+        tally.doubtful += out->doubtful;
         return;
     }
     run = g_new(Run, 1);

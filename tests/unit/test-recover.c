@@ -106,6 +106,41 @@ static void test_clean_without_bitmap(void)
     g_free(c);
 }
 
+/* Members that were stale: what bitmap and logs say is about others. */
+static void test_doubtful(void)
+{
+    static const RaidIntent intents[] = {
+        RAID_INTENT_RESYNC, RAID_INTENT_BITMAP, RAID_INTENT_PPL,
+        RAID_INTENT_JOURNAL,
+    };
+
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(intents); i++) {
+        bool degraded = i & 1;
+        Case *c = make(RAID_LEVEL_5, degraded, 0);
+
+        c->found.intent = intents[i / 2];
+        c->found.bitmaps = ALL;
+        c->found.logs = c->found.logs_used = c->found.logs_filled = ALL;
+        c->found.policy = RAID_POLICY_FORCE;
+        c->assembly.doubtful = true;
+        g_assert_true(recover(c));
+        g_assert_cmphex(c->plan.replay_slots, ==, 0);
+        g_assert_cmphex(c->plan.merge_slots, ==, 0);
+        g_assert_cmpint(c->plan.forced, ==, degraded);
+        g_assert_false(c->plan.clean_bitmap);
+        g_assert_cmpint(c->plan.what, ==, degraded ? RAID_RECOVERY_NOTHING
+                                                   : RAID_RECOVERY_RESYNC);
+        g_assert_cmpint(c->plan.state, ==, degraded ? RAID_ARRAY_DEGRADED
+                        : RAID_ARRAY_RESYNC_PENDING);
+        g_assert_false(c->plan.resync_by_bitmap);
+        g_assert_cmpuint(c->plan.resync_start, ==, 0);
+        c->found.read_only = true;
+        g_assert_true(recover(c));
+        g_assert_cmpint(c->plan.what, ==, RAID_RECOVERY_READ_ONLY);
+        g_free(c);
+    }
+}
+
 /* Clean, they say; but a lockless bitmap knows of parity that is not there. */
 static void test_foreign_bitmap(void)
 {
@@ -607,6 +642,7 @@ int main(int argc, char **argv)
     g_test_add_func("/raid/recover/clean", test_clean);
     g_test_add_func("/raid/recover/clean-without-bitmap",
                     test_clean_without_bitmap);
+    g_test_add_func("/raid/recover/doubtful", test_doubtful);
     g_test_add_func("/raid/recover/foreign-bitmap", test_foreign_bitmap);
     g_test_add_func("/raid/recover/dirty", test_dirty);
     g_test_add_func("/raid/recover/dirty-degraded", test_dirty_degraded);

@@ -103,6 +103,18 @@ bool raid_is_strict(const RaidAssembler *as)
  * Step 2: whose word counts
  */
 
+static void find_in_sync(Assembler *as)
+{
+    as->nr_in_sync = 0;
+    for (unsigned i = 0; i < as->nr_valid; i++) {
+        Candidate *c = as->valid[i];
+
+        if (as->out->verdicts[c - as->first] == RAID_MEMBER_IN_SYNC) {
+            as->in_sync[as->nr_in_sync++] = c;
+        }
+    }
+}
+
 /*
  * One that is to replace another, and holds not yet all of its slot, is being
  * rebuilt like any other; one that does is not known here.
@@ -127,10 +139,8 @@ static bool judge_members(Assembler *as)
         Candidate *c = as->valid[i];
 
         as->out->verdicts[c - as->first] = history.verdicts[i];
-        if (history.verdicts[i] == RAID_MEMBER_IN_SYNC) {
-            as->in_sync[as->nr_in_sync++] = c;
-        }
     }
+    find_in_sync(as);
     for (unsigned i = 0; i < as->nr_valid; i++) {
         if (has_feature(as->valid[i], MD_FEATURE_REPLACEMENT) &&
             history.verdicts[i] != RAID_MEMBER_STALE &&
@@ -174,37 +184,51 @@ static bool matches(const MdSuper *sb, const MdSuper *fresh)
             sb->block_bytes == fresh->block_bytes);
 }
 
-/* One member in sync, given the freshest. */
-static bool check_member(Assembler *as, Candidate *c)
+RaidRefusal raid_member_objection(const RaidAssembler *as,
+                                  const RaidCandidate *c)
 {
     const MdSuper *sb = c->super;
     const MdSuper *fresh = as->freshest->super;
 
     if (has_feature(c, FEATURES_RESHAPE)) {
-        return raid_refuse_member(as, RAID_REFUSE_RESHAPE, c, NULL);
+        return RAID_REFUSE_RESHAPE;
     }
     if (has_feature(c, MD_FEATURE_JOURNAL)) {
-        return raid_refuse_member(as, RAID_REFUSE_JOURNAL, c, NULL);
+        return RAID_REFUSE_JOURNAL;
     }
     if (!matches(sb, fresh)) {
-        return raid_refuse_member(as, RAID_REFUSE_MISMATCH, c, as->freshest);
+        return RAID_REFUSE_MISMATCH;
     }
     if (md_super_role(sb) >= fresh->raid_disks) {
-        return raid_refuse_member(as, RAID_REFUSE_SLOT_RANGE, c, as->freshest);
+        return RAID_REFUSE_SLOT_RANGE;
     }
     /* RAID0 uses all of each member, so it records no common size. */
     if (fresh->level != 0 && fresh->size_sectors > sb->data_size_sectors) {
-        return raid_refuse_member(as, RAID_REFUSE_TOO_SMALL, c, as->freshest);
+        return RAID_REFUSE_TOO_SMALL;
     }
     /* Not set: made before Linux 6.19, and as large as the members need. */
     if (fresh->block_bytes && c->block_bytes > fresh->block_bytes) {
-        as->out->block_bytes = fresh->block_bytes;
-        return raid_refuse_member(as, RAID_REFUSE_BLOCK_SIZE, c, as->freshest);
+        return RAID_REFUSE_BLOCK_SIZE;
     }
     if (has_feature(c, MD_FEATURE_BAD_BLOCKS) && c->bad_log_unknown) {
-        return raid_refuse_member(as, RAID_REFUSE_BAD_BLOCKS, c, NULL);
+        return RAID_REFUSE_BAD_BLOCKS;
     }
-    return true;
+    return RAID_REFUSE_NONE;
+}
+
+static bool check_member(Assembler *as, Candidate *c)
+{
+    RaidRefusal why = raid_member_objection(as, c);
+    bool measured = why == RAID_REFUSE_MISMATCH ||
+                    why == RAID_REFUSE_SLOT_RANGE ||
+                    why == RAID_REFUSE_TOO_SMALL ||
+                    why == RAID_REFUSE_BLOCK_SIZE;
+
+    if (why == RAID_REFUSE_BLOCK_SIZE) {
+        as->out->block_bytes = as->freshest->super->block_bytes;
+    }
+    return why == RAID_REFUSE_NONE ||
+           raid_refuse_member(as, why, c, measured ? as->freshest : NULL);
 }
 
 /* Sorted by slot, so rivals are neighbours. */
@@ -221,6 +245,33 @@ static bool check_members(Assembler *as)
 
         if (md_super_role(a->super) == md_super_role(b->super)) {
             return raid_refuse_member(as, RAID_REFUSE_DUPLICATE, b, a);
+        }
+    }
+    return true;
+}
+
+/*
+ * One update writes one time to all, so those with one event count have it,
+ * unless they come from copies of the array, each of which ran by itself.
+ */
+static bool check_times(Assembler *as)
+{
+    for (unsigned i = 0; i < as->nr_in_sync; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            Candidate *a = as->in_sync[j];
+            Candidate *b = as->in_sync[i];
+
+            if (a->super->events != b->super->events ||
+                a->super->utime == b->super->utime ||
+                !raid_is_update_time(a->super->utime) ||
+                !raid_is_update_time(b->super->utime)) {
+                continue;
+            }
+            as->out->times_differ = true;
+            if (as->options->policy != RAID_POLICY_FORCE) {
+                return raid_refuse_member(as, RAID_REFUSE_SPLIT_BRAIN, b, a);
+            }
+            as->out->doubtful = as->freshest->super->level != 0;
         }
     }
     return true;
@@ -291,6 +342,7 @@ static void fill_slots(Assembler *as)
     out->events = as->freshest->super->events;
     out->resync_offset = MD_RESYNC_DONE;
     out->missing_slots = raid_mask_first(out->geom.nr_slots);
+    out->lagging_slots = 0;
     for (unsigned i = 0; i < as->nr_in_sync; i++) {
         Candidate *c = as->in_sync[i];
         unsigned slot = md_super_role(c->super);
@@ -328,6 +380,25 @@ static bool check_stale(Assembler *as)
     return true;
 }
 
+/* Take back who is stale: the slots are filled anew, and nothing is trusted. */
+static bool take_back(Assembler *as)
+{
+    RaidAssembly *out = as->out;
+
+    for (unsigned i = 0; i < as->nr; i++) {
+        if (out->retaken[i]) {
+            out->verdicts[i] = RAID_MEMBER_IN_SYNC;
+        }
+    }
+    find_in_sync(as);
+    if (!make_geometry(as)) {
+        return false;
+    }
+    fill_slots(as);
+    out->doubtful = out->geom.level != RAID_LEVEL_0;
+    return true;
+}
+
 /*
  * First ask what is there, then what it is worth: too few members is a reason
  * that no policy overrides, so it is never reported as anything else.
@@ -335,12 +406,21 @@ static bool check_stale(Assembler *as)
 static bool check_state(Assembler *as)
 {
     RaidAssembly *out = as->out;
-    bool clean = out->resync_offset == MD_RESYNC_DONE;
+    bool clean;
 
     if (raid_array_state_of(&out->geom, out->missing_slots, true, false) ==
         RAID_ARRAY_FAILED) {
-        return refuse_missing(as, RAID_REFUSE_TOO_FEW);
+        if (!raid_retake(as) || as->options->policy != RAID_POLICY_FORCE) {
+            return refuse_missing(as, RAID_REFUSE_TOO_FEW);
+        }
+        if (!take_back(as)) {
+            return false;
+        }
     }
+    if (out->doubtful) {
+        out->resync_offset = 0;
+    }
+    clean = out->resync_offset == MD_RESYNC_DONE;
     if ((out->missing_slots & ~as->options->known_missing_slots) &&
         as->options->policy == RAID_POLICY_STRICT) {
         return refuse_missing(as, RAID_REFUSE_INCOMPLETE);
@@ -378,7 +458,8 @@ static bool make_array(Assembler *as)
     if (!as->freshest) {
         return check_stale(as) && raid_refuse(as, RAID_REFUSE_TOO_FEW);
     }
-    if (!check_name(as) || !check_members(as) || !make_geometry(as)) {
+    if (!check_name(as) || !check_members(as) || !check_times(as) ||
+        !make_geometry(as)) {
         return false;
     }
     fill_slots(as);

@@ -99,6 +99,14 @@ typedef struct RaidAssembly {
      */
     RaidMask lagging_slots;
     RaidMemberState verdicts[RAID_MAX_CANDIDATES];
+    /*
+     * Stale, and taken back by FORCE: then they are in sync above. Refused as
+     * TOO_FEW, they are those that FORCE would take; none, if it can't help.
+     */
+    bool retaken[RAID_MAX_CANDIDATES];
+    bool times_differ;              /* one event count, several times */
+    /* Members may hold different data anywhere: bitmap and logs don't tell. */
+    bool doubtful;
     bool forced;                    /* only started because of FORCE */
 } RaidAssembly;
 
@@ -116,6 +124,13 @@ typedef struct RaidAssembly {
  * apart: split brain, under every policy; unless the older one is more than
  * one event behind and another member was with both, for then it is merely
  * stale. Spares and members being rebuilt are left out and take no slot.
+ *
+ * One update writes one time into all superblocks. So members in sync with one
+ * event count and several times come from copies of the array that ran apart:
+ * split brain, but FORCE takes them, as doubtful.
+ *
+ * Where those in sync are too few, FORCE takes back stale ones (retake.c), and
+ * the array is dirty and doubtful.
  *
  * The first refusal that applies is given, in the order in which assemble.c
  * checks; of several members, the one with the lowest slot.

@@ -40,4 +40,16 @@ bool raid_refuse_member(RaidAssembler *as, RaidRefusal why,
  */
 bool raid_find_members(RaidAssembler *as);
 
+/* What keeps a member in sync from being used, given the freshest; or NONE. */
+RaidRefusal raid_member_objection(const RaidAssembler *as,
+                                  const RaidCandidate *c);
+
+/**
+ * raid_retake: whom to take back where those in sync are too few
+ *
+ * Needs the geometry and the slots of those in sync. Sets @as->out->retaken[].
+ * Returns false when the array would not start with all that might come back.
+ */
+bool raid_retake(RaidAssembler *as);
+
 #endif /* UTIL_RAID_ASSEMBLER_H */

@@ -331,6 +331,11 @@ bool raid_is_update_time(uint64_t utime)
     return !fraction || fraction % US_PER_MS == US_OF_UPDATES;
 }
 
+bool raid_history_disowns(const MdSuper *a, const MdSuper *b)
+{
+    return disowns(a, b);
+}
+
 bool raid_history_is_one(const MdSuper *const *supers, unsigned nr,
                          const MdSuper *member)
 {

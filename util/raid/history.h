@@ -51,6 +51,9 @@ uint64_t raid_update_time(int64_t us);
 /* Is @utime from there, or from md, which shares it, too? */
 bool raid_is_update_time(uint64_t utime);
 
+/* Does @a's table of roles not say of @b what @b says of itself? */
+bool raid_history_disowns(const MdSuper *a, const MdSuper *b);
+
 /**
  * raid_history_is_one: did @member run with these, or leave before?
  * @supers: @nr of the members in sync, fewer than RAID_MAX_CANDIDATES

@@ -92,7 +92,7 @@ static bool journal_tells(const Recovery *r)
 /* What the logs say is all there is to say about parity. */
 static bool logs_tell(const Recovery *r)
 {
-    if (r->assembly->resync_offset != 0) {
+    if (r->assembly->resync_offset != 0 || r->assembly->doubtful) {
         return false;
     }
     if (r->found->intent == RAID_INTENT_JOURNAL) {
@@ -227,11 +227,11 @@ bool raid_recover(const RaidAssembly *assembly, const RaidFindings *found,
                       ~assembly->missing_slots;
     memset(plan, 0, sizeof(*plan));
     plan->slot = -1;
-    if (found->intent == RAID_INTENT_BITMAP) {
+    if (found->intent == RAID_INTENT_BITMAP && !assembly->doubtful) {
         plan->merge_slots = found->bitmaps & r.present_slots;
     }
-    if (found->intent == RAID_INTENT_PPL ||
-        found->intent == RAID_INTENT_JOURNAL) {
+    if ((found->intent == RAID_INTENT_PPL ||
+         found->intent == RAID_INTENT_JOURNAL) && !assembly->doubtful) {
         plan->replay_slots = found->logs & found->logs_filled &
                              r.present_slots;
     }

@@ -101,6 +101,7 @@ bool raid_recover_decides(RaidRefusal refusal);
  *   anything, so all is resynced, as md does. While a member is missing there
  *   is no resync; then every bit is set, so that the member can't come back by
  *   bitmap.
+ * - Doubtful: neither bitmap nor logs count, whatever they say.
  * - Dirty, parity, a member missing: only a log makes it safe (P4). Every log
  *   of the members that are there must be valid, and one of them used. Of a
  *   journal each unit is on one member more than parity makes up for, or on

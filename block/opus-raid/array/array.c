@@ -411,6 +411,18 @@ int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)
     return 0;
 }
 
+int coroutine_fn GRAPH_RDLOCK opus_array_record_retaken(OpusRaid *s)
+{
+    QEMU_LOCK_GUARD(&s->meta_lock);
+    RaidMask others = opus_array_active_slots(s) & ~s->retaken_slots;
+
+    if (opus_metadata_write(s, others) ||
+        opus_metadata_write(s, s->retaken_slots)) {
+        return -EIO;
+    }
+    return opus_array_update(s, 0, NULL, 0);
+}
+
 void coroutine_fn GRAPH_RDLOCK opus_array_give_up(OpusRaid *s)
 {
     RaidArrayState state_before;

@@ -79,6 +79,17 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s);
 int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s);
 
 /**
+ * opus_array_record_retaken: members that were taken back by force are in sync
+ *
+ * Those that took them for gone are told first, with the event count that there
+ * is: until all of them know, a cut leaves an array that needs force again, and
+ * never one that contradicts itself. Spares are told nothing: one more event
+ * makes the others newer than what they say. Returns 0 or -EIO; then somebody
+ * may have been told, and the array must not be used.
+ */
+int coroutine_fn GRAPH_RDLOCK opus_array_record_retaken(OpusRaid *s);
+
+/**
  * opus_array_give_up: the array has failed, whatever its members are
  *
  * When it could not be made ready to be written, and there is no way back. No

@@ -62,6 +62,8 @@ typedef struct OpusRaid {
     uint64_t rebuild_speed_min;
     uint32_t block_bytes;       /* logical block; 0: superblocks don't say */
     bool forced;                /* started dirty and degraded */
+    RaidMask retaken_slots;     /* of members that were stale, and forced */
+    bool times_differ;          /* of superblocks; forced, too */
 
     /*
      * The view that requests work by. Atomic; slots are only ever added to

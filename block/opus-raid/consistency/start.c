@@ -59,6 +59,27 @@ static int coroutine_fn GRAPH_RDLOCK void_logs(OpusRaid *s)
     return fail_slots(s, opus_log(s)->invalidate(s, slots));
 }
 
+/*
+ * Members that were stale may differ from the others anywhere. No log or bitmap
+ * may say that they don't, so these are put right before any superblock says
+ * that they are in sync.
+ */
+static int coroutine_fn GRAPH_RDLOCK record_retaken(OpusRaid *s)
+{
+    RaidMask slots = raid_mask_first(s->geom.nr_slots) &
+                     ~opus_missing_slots(s);
+    const OpusConsistencyOps *ops = opus_consistency(s);
+    RaidMask failed_slots = 0;
+
+    if (ops && ops->invalidate) {
+        failed_slots = ops->invalidate(s, slots);
+    } else if (ops && ops->join) {
+        QEMU_LOCK_GUARD(&s->meta_lock);
+        failed_slots = ops->join(s, slots);
+    }
+    return failed_slots ? -EIO : opus_array_record_retaken(s);
+}
+
 int coroutine_fn GRAPH_RDLOCK opus_start_co(OpusRaid *s, void *opaque,
                                             Error **errp)
 {
@@ -72,6 +93,9 @@ int coroutine_fn GRAPH_RDLOCK opus_start_co(OpusRaid *s, void *opaque,
     if (s->life == RAID_LIFE_REPLAYING &&
         !OPUS_SABOTAGED(REPLAY_NOT_FLUSHED)) {
         ret = opus_array_flush(s);
+    }
+    if (ret == 0 && s->retaken_slots) {
+        ret = record_retaken(s);
     }
     if (ret == 0) {
         ret = opus_array_start_writing(s);

@@ -83,6 +83,12 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
     case RAID_REFUSE_REPLACEMENT:
         return g_strdup("is replacing another member, which is not supported");
     case RAID_REFUSE_SPLIT_BRAIN:
+        if (a->times_differ) {
+            return g_strdup_printf("and member '%s' have one event count, and "
+                                   "were not written at the same time: they "
+                                   "come from copies of the array that ran "
+                                   "apart", name_of(s, a->other));
+        }
         return g_strdup_printf("and member '%s' each ran without the other, "
                                "so they hold different data",
                                name_of(s, a->other));
@@ -91,22 +97,36 @@ static char *GRAPH_RDLOCK member_refusal_text(const OpusRaid *s,
     }
 }
 
-/* Which members are left out as stale, and how far behind they are. */
+/* Does it have a superblock of this array? */
+static bool is_of_array(const OpusRaid *s, const RaidAssembly *a, unsigned i)
+{
+    const MdSuper *super = &s->members[i].super;
+
+    return a->verdicts[i] != RAID_MEMBER_FAULTY && super->max_dev &&
+           (a->freshest < 0 ||
+            !memcmp(super->set_uuid, s->members[a->freshest].super.set_uuid,
+                    sizeof(super->set_uuid)));
+}
+
+/* If there are stale ones: what each member is, and how far behind. */
 static char *GRAPH_RDLOCK too_few_text(const OpusRaid *s,
                                        const RaidAssembly *a)
 {
     GString *text = g_string_new("too few members in sync for its level");
+    bool some_stale = false;
 
     for (unsigned i = 0; i < s->nr_members; i++) {
+        some_stale |= is_of_array(s, a, i) &&
+                      a->verdicts[i] == RAID_MEMBER_STALE;
+    }
+    for (unsigned i = 0; i < s->nr_members && some_stale; i++) {
         const MdSuper *super = &s->members[i].super;
 
-        if (a->verdicts[i] != RAID_MEMBER_STALE || !super->max_dev ||
-            (a->freshest >= 0 &&
-             memcmp(super->set_uuid, s->members[a->freshest].super.set_uuid,
-                    sizeof(super->set_uuid)))) {
+        if (!is_of_array(s, a, i)) {
             continue;
         }
-        g_string_append_printf(text, "; member '%s' is stale", name_of(s, i));
+        g_string_append_printf(text, "; member '%s' is %s", name_of(s, i),
+                               raid_member_state_name(a->verdicts[i]));
         if (md_super_role(super) < MD_ROLE_MAX) {
             g_string_append_printf(text, " (slot %u)", md_super_role(super));
         }
@@ -142,6 +162,29 @@ static char *GRAPH_RDLOCK array_refusal_text(const OpusRaid *s,
     default:
         return g_strdup(raid_refusal_name(a->refusal));
     }
+}
+
+/* Whom force would take back, which is what mdadm would. */
+static char *GRAPH_RDLOCK too_few_hint(const OpusRaid *s,
+                                       const RaidAssembly *a)
+{
+    GString *names = g_string_new("");
+    char *hint;
+
+    for (unsigned i = 0; i < s->nr_members; i++) {
+        if (a->retaken[i]) {
+            g_string_append_printf(names, "%s'%s'", names->len ? ", " : "",
+                                   name_of(s, i));
+        }
+    }
+    hint = names->len ?
+           g_strdup_printf("If what they missed may be lost, assemble=force "
+                           "takes back %s, as 'mdadm --assemble --force' "
+                           "does.\n", names->str) :
+           g_strdup("Give more of its members; 'mdadm --examine' shows which "
+                    "slots they fill.\n");
+    g_string_free(names, TRUE);
+    return hint;
 }
 
 /* What the user can do about it; NULL when the reason says it all. */
@@ -180,11 +223,6 @@ static const char *refusal_hint(RaidRefusal refusal)
     case RAID_REFUSE_REPLACEMENT:
     case RAID_REFUSE_UNKNOWN_FEATURE:
         return "Assemble the array with mdadm, and end its use there.\n";
-    case RAID_REFUSE_TOO_FEW:
-        return "Give more of its members; 'mdadm --examine' shows which "
-               "slots they fill. Of those that are stale 'mdadm --assemble "
-               "--force' takes the freshest, if what they missed may be "
-               "lost.\n";
     case RAID_REFUSE_INCOMPLETE:
         return "Give the missing member, or start without it by "
                "assemble=degraded.\n";
@@ -200,7 +238,9 @@ void GRAPH_RDLOCK opus_assembly_refuse(const OpusRaid *s,
                                        const RaidAssembly *a, Error **errp)
 {
     g_autofree char *about_member = member_refusal_text(s, a);
-    const char *hint = refusal_hint(a->refusal);
+    g_autofree char *few_hint = a->refusal == RAID_REFUSE_TOO_FEW ?
+                                too_few_hint(s, a) : NULL;
+    const char *hint = few_hint ?: refusal_hint(a->refusal);
     const char *node = bdrv_get_node_name(s->bs);
     ERRP_GUARD();
 
@@ -216,5 +256,9 @@ void GRAPH_RDLOCK opus_assembly_refuse(const OpusRaid *s,
     }
     if (hint) {
         error_append_hint(errp, "%s", hint);
+    }
+    if (a->refusal == RAID_REFUSE_SPLIT_BRAIN && a->times_differ) {
+        error_append_hint(errp, "If they are of one array after all, "
+                          "assemble=force takes them, and resyncs it.\n");
     }
 }

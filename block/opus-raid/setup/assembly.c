@@ -207,10 +207,14 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
         m->home_only = opus_member_needs_home(m->child->bs);
         m->condemned = false;
     }
+    s->retaken_slots = 0;
     for (unsigned slot = 0; slot < a->geom.nr_slots; slot++) {
         if (a->slots[slot] >= 0) {
             s->slots[slot] = &s->members[a->slots[slot]];
             s->slots[slot]->slot = slot;
+            if (a->retaken[a->slots[slot]]) {
+                s->retaken_slots |= RAID_BIT(slot);
+            }
         }
     }
 
@@ -224,6 +228,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     s->events = a->events;
     s->utime = s->members[a->freshest].super.utime;
     s->utime_events = a->events;
+    s->times_differ = a->times_differ;
     s->resync_offset = a->resync_offset;
     if (plan->state == RAID_ARRAY_RESYNC_PENDING &&
         a->resync_offset == MD_RESYNC_DONE) {
@@ -338,15 +343,53 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     return 0;
 }
 
+static int64_t seconds_of(uint64_t utime)
+{
+    return utime & MD_SUPERBLOCK_1_TIME_SEC_MASK;
+}
+
+/* Returns the names of those that were taken back, the lowest slot first. */
+static strList *GRAPH_RDLOCK report_retaken(const OpusRaid *s)
+{
+    strList *names = NULL;
+    strList **tail = &names;
+
+    RAID_MASK_FOREACH(slot, s->retaken_slots) {
+        const OpusMember *m = s->slots[slot];
+
+        warn_report("opus-raid node '%s': member '%s' (slot %d) is taken back "
+                    "by force: its event count is %" PRIu64 ", that of the "
+                    "array %" PRIu64 "; its superblock is %" PRId64 " s older. "
+                    "What it missed is lost",
+                    bdrv_get_node_name(s->bs), opus_member_name(m), m->slot,
+                    m->super.events, s->events,
+                    seconds_of(s->utime) - seconds_of(m->super.utime));
+        trace_opus_raid_retake(s->bs, opus_member_name(m), slot,
+                               m->super.events, s->events);
+        QAPI_LIST_APPEND(tail, g_strdup(opus_member_name(m)));
+    }
+    return names;
+}
+
 void GRAPH_RDLOCK opus_announce(OpusRaid *s)
 {
-    report_left_out(s);
-    if (s->forced) {
-        unsigned missing = raid_mask_count(opus_missing_slots(s));
+    unsigned missing = raid_mask_count(opus_missing_slots(s));
+    const char *node = bdrv_get_node_name(s->bs);
+    strList *retaken = report_retaken(s);
 
+    report_left_out(s);
+    if (s->times_differ) {
+        warn_report("opus-raid node '%s': started by force: its members were "
+                    "written at different times, so they may come from copies "
+                    "of the array", node);
+    }
+    if (s->forced) {
         warn_report("opus-raid node '%s': started by force: dirty, with %u "
                     "member(s) missing; data that was being written may be "
-                    "wrong", bdrv_get_node_name(s->bs), missing);
-        qapi_event_send_opus_raid_forced(bdrv_get_node_name(s->bs), missing);
+                    "wrong", node, missing);
     }
+    if (s->forced || s->times_differ || retaken) {
+        qapi_event_send_opus_raid_forced(node, missing, retaken, retaken);
+    }
+    qapi_free_strList(retaken);
 }

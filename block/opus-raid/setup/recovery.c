@@ -247,7 +247,7 @@ make_bitmap(Bitmaps *r, const RaidRecoverPlan *plan, OpusConsistency **kept,
     }
     r->super.state = 0;
     r->super.events = r->a->events;
-    if (!r->good_slots) {
+    if (!plan->merge_slots) {
         r->super.events_cleared = r->a->events;
     }
     b = opus_bitmap_new(&r->super, r->sync_sectors);
