@@ -120,9 +120,10 @@ def write_batches(array, batches, reference, without=()):
         raise OpusError(f'qemu-io said: {said}')
 
 
-def open_writable(array, without=()):
+def open_writable(array, without=(), **options):
     """And close it again: what must be made right before is."""
-    run_tool(program('qemu-io'), '-c', 'flush', json_name(array, without))
+    run_tool(program('qemu-io'), '-c', 'flush',
+             json_name(array, without, **options))
 
 
 def die_with_parent():

@@ -126,6 +126,32 @@ def too_many_lost(run, shape, lost):
         assert before == array.members_sha256()
 
 
+def dropped_in_md(run, shape, lost):
+    """md loses more than the level bears, and calls them faulty. Force takes
+    the last of them back, and md agrees with what has become of it."""
+    with run.array(shape) as array:
+        made = array.create(run.guest, run.pattern.path)
+        expected = sha256(run.pattern.start(made['size']))
+        failed = ''.join(f'mdadm --manage "$md" --fail "${{loops[{slot}]}}" '
+                         '2>&1 || true\n' for slot in lost)
+        array.in_guest(run.guest, f'assemble\n{failed}stop')
+        before = array.members_sha256()
+        opus.assert_refused(array, 'STALE', assemble='strict')
+        opus.assert_refused(array, 'TOO_FEW')
+        assert sha256(opus.read_all(array, assemble='force')) == expected
+        assert before == array.members_sha256()
+        found = opus.info(array, assemble='force')
+        in_sync = {member['slot'] for member in found['members']
+                   if member['state'] == 'in-sync'}
+        assert in_sync == set(range(shape.members)) - set(lost[:-1]), found
+
+        opus.open_writable(array, assemble='force')
+        assert opus.checksum(array) == expected
+        seen = array.read_degraded(run.guest, lost[:-1])
+        assert seen['sha256'] == expected, seen['said']
+        recover_by_md(run, array, lost[:-1], expected)
+
+
 def run_all(run):
     for shape, lost in LOSSES:
         names = ' and '.join(str(slot) for slot in lost)
@@ -141,6 +167,11 @@ def run_all(run):
         names = ', '.join(str(slot) for slot in lost)
         run.scenario(f'nobody starts {shape} without {names}',
                      too_many_lost, run, shape, lost)
+    for shape, lost in ((Shape('raid5', 4, 'left-symmetric'), (0, 2)),
+                        (Shape('raid6', 5, 'left-symmetric'), (1, 4, 2))):
+        names = ', '.join(str(slot) for slot in lost)
+        run.scenario(f'md loses {names} of {shape}, force takes back the last',
+                     dropped_in_md, run, shape, lost)
 
 
 if __name__ == '__main__':
