@@ -14,4 +14,6 @@ arguments  sizes, options and members, as users type them
 daemon     the connection
 jobs       progress, and how jobs end
 display    arrays as tables
+action     what to do about an array
+explain    what words of messages mean
 """

@@ -12,6 +12,7 @@ from qemu.qmp import QMPError
 from . import commands
 from .arguments import member, option, size, used_member
 from .daemon import CtlError, connect, find_socket
+from .explain import find_word
 from .jobs import watch
 
 
@@ -143,6 +144,9 @@ def parser() -> argparse.ArgumentParser:
               node=None)
     cmd.add_argument('node', nargs='?', help='only this array')
     cmd.add_argument('--json', action='store_true', help='as QMP says it')
+    cmd = sub('explain', commands.explain, 'print what a word means',
+              node=None)
+    cmd.add_argument('word', help='a state, an event, or a word of an error')
     cmd = sub('watch', watch, 'show the progress of jobs until none is left',
               node=None)
     cmd.add_argument('node', nargs='?',
@@ -154,6 +158,9 @@ def parser() -> argparse.ArgumentParser:
 
 async def run_command(args: argparse.Namespace) -> int:
     """Run what was asked for; the exit status."""
+    if args.run is commands.explain:
+        commands.explain(args)
+        return 0
     args.socket = find_socket(args.socket)
     if args.run is watch:
         return await watch(args)
@@ -168,7 +175,9 @@ def main() -> int:
     try:
         return asyncio.run(run_command(parser().parse_args()))
     except CtlError as err:
-        print(f'opusctl: {err}', file=sys.stderr)
+        word = find_word(str(err))
+        more = f' (see: opusctl explain {word})' if word else ''
+        print(f'opusctl: {err}{more}', file=sys.stderr)
     except QMPError as err:
         print(f'opusctl: the connection broke: {err}', file=sys.stderr)
     except KeyboardInterrupt:

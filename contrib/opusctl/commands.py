@@ -8,9 +8,11 @@ import re
 import stat
 from typing import Any, List
 
+from .action import action_line
 from .arguments import NAME_CHARS
 from .daemon import CtlError, Daemon, Info
 from .display import show_array
+from .explain import find_entry
 from .jobs import finish_job
 
 
@@ -80,10 +82,22 @@ async def show(daemon: Daemon, args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(arrays, indent=2))
         return
+    jobs = [entry['id'] for entry in await daemon.jobs()]
     for info in arrays:
         show_array(info)
+        line = action_line(info, jobs)
+        if line:
+            print(f'  {line}')
     if not arrays:
         print('no arrays')
+
+
+def explain(args: argparse.Namespace) -> None:
+    """What a word of a message means; asks no daemon."""
+    try:
+        print(find_entry(args.word))
+    except LookupError as err:
+        raise CtlError(str(err)) from err
 
 
 def is_same_file(path: str, node: Info) -> bool:
