@@ -6,6 +6,8 @@ The words are those of the code: refusals, states, events, and what "action:"
 of opusctl names. An entry without a word fails too. The commands on the page
 are such as opusctl takes.
 
+And docs/invariants.rst lists what the source files cite.
+
 usage: test-words.py SOURCE BUILD
 """
 
@@ -55,6 +57,19 @@ def action_words():
     return set(re.findall(r"'([A-Z]+(?:_[A-Z]+)+)'", text))
 
 
+def cited_invariants():
+    found = set()
+    for room in ('block', 'util', 'export'):
+        for path in (SOURCE / room).rglob('*.[ch]'):
+            found |= set(re.findall(r'\bI[1-9][0-9]?\b', path.read_text()))
+    return found
+
+
+def listed_invariants():
+    return set(re.findall(r'^(I[0-9]+) ', read('docs/invariants.rst'),
+                          re.MULTILINE))
+
+
 def commands():
     """What the page tells to type."""
     page = explain.page()
@@ -81,6 +96,10 @@ def main():
     wrong['each command is one of opusctl'] = [
         line for line in commands() if not is_taken(line)]
     wrong['there are commands'] = [] if commands() else ['none']
+    wrong['each invariant that is cited is listed'] = sorted(
+        cited_invariants() - listed_invariants())
+    wrong['each invariant that is listed is cited'] = sorted(
+        listed_invariants() - cited_invariants())
     print(f'1..{len(wrong)}')
     for i, (name, found) in enumerate(wrong.items(), 1):
         print(f"{'not ok' if found else 'ok'} {i} - {name}")
