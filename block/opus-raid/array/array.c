@@ -84,10 +84,10 @@ static void coroutine_fn GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
 
     raid_member_state_set(&m->state, RAID_MEMBER_FAULTY);
     m->unrecorded = !opus_is_writable(s->bs);
-    if (slot == s->rebuild_slot && s->replacement) {
+    if (slot == s->rebuild.slot && s->rebuild.replacement) {
         /* What it has so far misses what is written from now on. */
-        s->rebuild_checkpoint = 0;
-        s->replacement->slot = -1;
+        s->rebuild.checkpoint = 0;
+        s->rebuild.replacement->slot = -1;
     }
     state = raid_array_state_of(&s->geom, opus_array_lost_slots(s),
                                 s->resync_offset == MD_RESYNC_DONE,
@@ -128,7 +128,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_commit(OpusRaid *s,
         if (!now_failed) {
             now_failed = opus_metadata_write(s, opus_array_active_slots(s));
         }
-        if (qatomic_read(&s->replacement_failed)) {
+        if (qatomic_read(&s->rebuild.replacement_failed)) {
             opus_array_forget_replacement(s);
         } else if (!now_failed) {
             break;
@@ -153,8 +153,8 @@ static void GRAPH_RDLOCK send_member_failed(OpusRaid *s, unsigned slot,
 
 void opus_array_changed(OpusRaid *s)
 {
-    if (s->changed_bh) {
-        qemu_bh_schedule(s->changed_bh);
+    if (s->jobs.changed_bh) {
+        qemu_bh_schedule(s->jobs.changed_bh);
     }
 }
 
@@ -167,10 +167,10 @@ opus_array_publish(OpusRaid *s, RaidMask failed_slots,
 
     opus_assert_meta_locked(s);
     /* First, or the slot would seem to be rebuilt when it goes missing. */
-    if (s->rebuild_slot >= 0 && (failed_slots & RAID_BIT(s->rebuild_slot))) {
+    if (s->rebuild.slot >= 0 && (failed_slots & RAID_BIT(s->rebuild.slot))) {
         QEMU_LOCK_GUARD(&s->state_lock);
-        qatomic_set(&s->rebuild_done, 0);
-        qatomic_set(&s->replacement, NULL);
+        qatomic_set(&s->rebuild.done, 0);
+        qatomic_set(&s->rebuild.replacement, NULL);
     }
     qatomic_store_release(&s->missing_slots,
                           s->state == RAID_ARRAY_FAILED ? OPUS_ALL_SLOTS
@@ -251,7 +251,7 @@ int coroutine_fn GRAPH_RDLOCK
 opus_array_write_failed(OpusRaid *s, OpusMember *m, const char *reason,
                         int err)
 {
-    if (m == qatomic_read(&s->replacement)) {
+    if (m == qatomic_read(&s->rebuild.replacement)) {
         opus_array_drop_replacement(s, reason, err);
         return opus_array_has_failed(s) ? -EIO : 0;
     }
@@ -291,7 +291,7 @@ void coroutine_fn GRAPH_RDLOCK opus_array_flush_all(OpusRaid *s, OpusFlush *f)
         opus_parallel(flush_task, f, f->nr, f->nr);
     }
     if (replacement && opus_member_flush(replacement) < 0) {
-        qatomic_set(&s->replacement_failed, true);
+        qatomic_set(&s->rebuild.replacement_failed, true);
     }
 }
 
@@ -315,7 +315,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s)
             ret = -EIO;
         }
     }
-    if (qatomic_read(&s->replacement_failed)) {
+    if (qatomic_read(&s->rebuild.replacement_failed)) {
         opus_array_drop_replacement(s, "flush", -EIO);
     }
     return ret;
@@ -347,7 +347,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_write_begin(OpusRaid *s)
 {
     int ret = 0;
 
-    qatomic_inc(&s->active_writes);
+    qatomic_inc(&s->idle.active_writes);
     if (unlikely(!opus_life_is_dirty(s))) {
         /* Before a write makes a file that was cut as long as it was. */
         ret = opus_array_check_lengths(s);
@@ -366,10 +366,10 @@ int coroutine_fn GRAPH_RDLOCK opus_array_write_begin(OpusRaid *s)
 void opus_array_write_end(OpusRaid *s)
 {
     /* Read first: the line then stays shared while it is true already. */
-    if (!qatomic_read(&s->wrote)) {
-        qatomic_set(&s->wrote, true);
+    if (!qatomic_read(&s->idle.wrote)) {
+        qatomic_set(&s->idle.wrote, true);
     }
-    qatomic_dec(&s->active_writes);
+    qatomic_dec(&s->idle.active_writes);
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_array_start_writing(OpusRaid *s)

@@ -23,8 +23,8 @@
 
 void opus_array_arm_idle(OpusRaid *s)
 {
-    if (s->idle_timer) {
-        timer_mod(s->idle_timer,
+    if (s->idle.timer) {
+        timer_mod(s->idle.timer,
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + IDLE_CHECK_MS);
     }
 }
@@ -38,7 +38,7 @@ static int coroutine_fn GRAPH_RDLOCK mark_clean_locked(OpusRaid *s)
     opus_life_event(s, RAID_LIFE_EVENT_QUIET);
     /* Pairs with the one in the increment in opus_array_write_begin(). */
     smp_mb();
-    if (qatomic_read(&s->active_writes)) {
+    if (qatomic_read(&s->idle.active_writes)) {
         opus_life_event(s, RAID_LIFE_EVENT_BUSY);
         return 0;
     }
@@ -123,11 +123,11 @@ static void coroutine_fn idle_check_co(void *opaque)
     int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
 
     WITH_GRAPH_RDLOCK_GUARD() {
-        if (regions && now >= s->next_sweep_ms) {
+        if (regions && now >= s->idle.next_sweep_ms) {
             opus_array_sweep(s);
-            s->next_sweep_ms = now + regions->sweep_interval_ms(s);
+            s->idle.next_sweep_ms = now + regions->sweep_interval_ms(s);
         }
-        if (s->idle) {
+        if (s->idle.is_idle) {
             opus_array_mark_clean(s);
         }
     }
@@ -149,9 +149,9 @@ static void idle_timer_cb(void *opaque)
 
     /* First count, then look: a drain does it the other way round. */
     bdrv_inc_in_flight(s->bs);
-    s->idle = !qatomic_xchg(&s->wrote, false) &&
-              !qatomic_read(&s->active_writes);
-    if ((!s->idle && !opus_regions(s)) ||
+    s->idle.is_idle = !qatomic_xchg(&s->idle.wrote, false) &&
+              !qatomic_read(&s->idle.active_writes);
+    if ((!s->idle.is_idle && !opus_regions(s)) ||
         qatomic_read(&s->bs->quiesce_counter)) {
         opus_array_arm_idle(s);
         bdrv_dec_in_flight(s->bs);
@@ -163,7 +163,7 @@ static void idle_timer_cb(void *opaque)
 void opus_array_idle_start(OpusRaid *s)
 {
     GLOBAL_STATE_CODE();
-    s->idle_timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME,
+    s->idle.timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME,
                                   SCALE_MS, idle_timer_cb, s);
     if (opus_regions(s) && opus_is_writable(s->bs)) {
         opus_array_arm_idle(s);
@@ -173,6 +173,6 @@ void opus_array_idle_start(OpusRaid *s)
 void opus_array_idle_stop(OpusRaid *s)
 {
     GLOBAL_STATE_CODE();
-    timer_free(s->idle_timer);
-    s->idle_timer = NULL;
+    timer_free(s->idle.timer);
+    s->idle.timer = NULL;
 }

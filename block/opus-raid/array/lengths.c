@@ -67,7 +67,7 @@ bool coroutine_fn GRAPH_RDLOCK opus_member_is_short(const OpusRaid *s,
 
 int coroutine_fn GRAPH_RDLOCK opus_array_check_lengths(OpusRaid *s)
 {
-    OpusMember *replacement = qatomic_read(&s->replacement);
+    OpusMember *replacement = qatomic_read(&s->rebuild.replacement);
 
     RAID_MASK_FOREACH(slot, opus_array_active_slots(s)) {
         if (opus_member_is_short(s, s->slots[slot]) &&

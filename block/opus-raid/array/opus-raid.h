@@ -46,94 +46,115 @@
 
 typedef struct OpusConsistency OpusConsistency;
 
-typedef struct OpusRaid {
-    /* Constant after open */
-    BlockDriverState *bs;
-    RaidGeometry geom;
-    OpusMember *members;        /* in the order the user gave */
-    unsigned nr_members;
-    OpusMember *slots[RAID_MAX_MEMBERS];    /* NULL: slot has no member */
-    RaidPolicy policy;
+/* What the user asked for. Changes only while no request is in flight. */
+typedef struct OpusRaidOptions {
+    RaidPolicy policy;          /* of assembly */
     uint8_t *want_uuid;         /* 16 bytes to insist on, or NULL */
     char *want_name;
     uint32_t read_error_limit;
     uint64_t rebuild_speed;     /* of jobs, bytes per second; 0: no limit */
     /* Atomic. That of jobs while the guest is busy, bytes per second. */
     uint64_t rebuild_speed_min;
-    uint32_t block_bytes;       /* logical block; 0: superblocks don't say */
-    bool forced;                /* started dirty and degraded */
-    RaidMask retaken_slots;     /* of members that were stale, and forced */
-    bool times_differ;          /* of superblocks; forced, too */
+} OpusRaidOptions;
 
-    /*
-     * The view that requests work by. Atomic; slots are only ever added to
-     * @missing_slots, and only after the superblocks of the other members
-     * say so durably (I5). All ones when the array has failed. Children stay
-     * as they are while a request holds the graph lock, so this one word is
-     * all that can change under it.
-     */
-    RaidMask missing_slots;
-    /* Atomic: not read from as long as another copy is there. */
-    RaidMask write_mostly_slots;
-    /*
-     * Atomic: below it redundancy is right but for writes in flight. Counts
-     * along the members of a parity array, along a mirrored array itself.
-     * Moves up only while the units it passes are locked (I10); UINT64_MAX
-     * when all is right.
-     */
-    uint64_t resync_done;
-
+/* The member that is rebuilt, or replaces another: see target.c. */
+typedef struct OpusRaidRebuild {
     /*
      * The slot that is being rebuilt, or was last; -1: none. Changes only
      * while no request is in flight.
      */
-    int rebuild_slot;
+    int slot;
     /*
      * Atomic: below it, in member bytes, that slot holds what it should. Moves
      * up only while the stripes it passes are locked (I10), so the holder of
      * a stripe's lock knows on which side the stripe is. 0 when the member
      * failed; UINT64_MAX once it is in sync.
      */
-    uint64_t rebuild_done;
-    bool rebuild_by_bitmap;     /* only what the bitmap names; as the slot */
-    uint64_t rebuild_checkpoint;    /* member bytes; under meta_lock */
+    uint64_t done;
+    bool by_bitmap;             /* only what the bitmap names; as the slot */
+    uint64_t checkpoint;        /* member bytes; under meta_lock */
     /*
-     * Atomic: the member that is to take over rebuild_slot from the one that
-     * holds it, or NULL. What is said above of the slot's member is then said
-     * of this one: below rebuild_done it holds what the other does, and gets
-     * all writes. No read goes to it. Set while no request is in flight.
+     * Atomic: the member that is to take over @slot from the one that holds
+     * it, or NULL. What is said above of the slot's member is then said of
+     * this one: below @done it holds what the other does, and gets all writes.
+     * No read goes to it. Set while no request is in flight.
      */
     OpusMember *replacement;
-    bool replacement_failed;        /* atomic: it is to be dropped */
+    bool replacement_failed;    /* atomic: it is to be dropped */
+} OpusRaidRebuild;
 
-    /* Main loop only */
-    QEMUBH *changed_bh;             /* looks whether there is a job to start */
-    QEMUTimer *look_again;          /* looks again, a little later */
-    struct BlockJob *rebuild_job;   /* or NULL */
-    bool rebuild_starting;          /* atomic; or something else: start none */
-    struct BlockJob *resync_job;    /* or NULL */
-    struct BlockJob *check_job;     /* or NULL */
-    bool keeps_claims;              /* has written since it became active */
+/* Main loop only, but for what is atomic. */
+typedef struct OpusRaidJobs {
+    QEMUBH *changed_bh;         /* looks whether there is a job to start */
+    QEMUTimer *look_again;      /* looks again, a little later */
+    struct BlockJob *rebuild;   /* or NULL */
+    struct BlockJob *resync;    /* or NULL */
+    struct BlockJob *check;     /* or NULL */
+    bool none_starts;           /* atomic: not until something else is done */
+} OpusRaidJobs;
 
-    bool growing;                   /* atomic: its geometry is ahead of it */
-
-    OpusRaidLastCheck *last_check;  /* main loop only; NULL: none has ended */
+typedef struct OpusRaidCheck {
+    OpusRaidLastCheck *last;    /* main loop only; NULL: none has ended */
     /* Atomic: of the check that began last. */
     uint64_t mismatch_sectors;
     uint64_t unrepaired_sectors;
+} OpusRaidCheck;
 
-    /*
-     * What it keeps of its writes; see consistency.h. NULL: nothing. Changes
-     * only while no request is in flight.
-     */
-    OpusConsistency *consistency;
+/* Is it written? See dirty.c; in array.c, what is before a write. */
+typedef struct OpusRaidIdle {
+    bool wrote;                 /* atomic: a write since the last idle check */
+    uint64_t active_writes;     /* atomic */
+    QEMUTimer *timer;           /* in the main loop's AioContext */
+    bool is_idle;               /* main loop only: no write for a while */
+    int64_t next_sweep_ms;      /* main loop only */
+} OpusRaidIdle;
 
+typedef struct OpusRaid {
+    /* Constant */
+    BlockDriverState *bs;
     /*
      * meta_lock is held across superblock writes; state_lock is for those who
      * only want to look, and never held while waiting.
      */
     CoMutex meta_lock;
     QemuMutex state_lock;
+
+    /* Change only while no request is in flight */
+    OpusMember *members;        /* in the order the user gave */
+    unsigned nr_members;
+    OpusMember *slots[RAID_MAX_MEMBERS];    /* NULL: slot has no member */
+    uint32_t block_bytes;       /* logical block; 0: superblocks don't say */
+    bool forced;                /* started dirty and degraded */
+    RaidMask retaken_slots;     /* of members that were stale, and forced */
+    bool times_differ;          /* of superblocks; forced, too */
+    OpusConsistency *consistency;   /* what it keeps of its writes; or NULL */
+    OpusRaidOptions options;
+
+    /* So does this, but for the lengths, which grow; see grow.c. */
+    RaidGeometry geom;
+    bool growing;               /* atomic: its geometry is ahead of it */
+
+    /*
+     * The view that requests work by. Atomic; slots are only ever added to
+     * @missing_slots, and only after the superblocks of the other members
+     * say so durably (I5). OPUS_ALL_SLOTS when the array has failed. Children
+     * stay as they are while a request holds the graph lock, so this one word
+     * is all that can change under it.
+     */
+    RaidMask missing_slots;
+    /* Atomic: not read from as long as another copy is there. */
+    RaidMask write_mostly_slots;
+    /*
+     * Atomic: below it redundancy is right but for writes in flight. In sync
+     * bytes. Moves up only while the units it passes are locked (I10);
+     * UINT64_MAX when all is right.
+     */
+    uint64_t resync_done;
+
+    OpusRaidRebuild rebuild;
+    OpusRaidJobs jobs;
+    OpusRaidCheck check;
+    OpusRaidIdle idle;
 
     /* Written under meta_lock and state_lock, read under either */
     RaidArrayState state;       /* changes by array*.c only */
@@ -147,13 +168,8 @@ typedef struct OpusRaid {
     RaidLife life;
     RaidLogState log;
 
-    /* When it is clean: see array.c */
-    bool wrote;                 /* atomic: a write since the last idle check */
-    uint64_t active_writes;     /* atomic */
     int64_t refusal_quiet_until_ms;     /* atomic; users are not told before */
-    QEMUTimer *idle_timer;      /* in the main loop's AioContext */
-    bool idle;                  /* main loop only: no write for a while */
-    int64_t next_sweep_ms;      /* main loop only */
+    bool keeps_claims;          /* main loop: has written since it is active */
 
     OpusStripeLocks stripe_locks;
     OpusTimeouts timeouts;
@@ -184,9 +200,9 @@ static inline RaidMask opus_missing_at(OpusRaid *s, uint64_t member_off)
 
     if (unlikely(missing_slots) && missing_slots != OPUS_ALL_SLOTS &&
         !OPUS_SABOTAGED(WRITES_PASS_REBUILD) &&
-        (member_off < qatomic_load_acquire(&s->rebuild_done) ||
-         (OPUS_SABOTAGED(REBUILT_TOO_EARLY) && s->rebuild_slot >= 0))) {
-        missing_slots &= ~RAID_BIT(s->rebuild_slot);
+        (member_off < qatomic_load_acquire(&s->rebuild.done) ||
+         (OPUS_SABOTAGED(REBUILT_TOO_EARLY) && s->rebuild.slot >= 0))) {
+        missing_slots &= ~RAID_BIT(s->rebuild.slot);
     }
     return missing_slots;
 }
@@ -201,9 +217,9 @@ static inline RaidMask opus_written_slots(OpusRaid *s)
 static inline OpusMember *opus_replacement_at(OpusRaid *s,
                                               uint64_t member_off)
 {
-    OpusMember *m = qatomic_read(&s->replacement);
+    OpusMember *m = qatomic_read(&s->rebuild.replacement);
 
-    if (unlikely(m) && member_off < qatomic_load_acquire(&s->rebuild_done)) {
+    if (unlikely(m) && member_off < qatomic_load_acquire(&s->rebuild.done)) {
         return m;
     }
     return NULL;
@@ -216,10 +232,10 @@ static inline bool opus_member_was_replacement(const OpusMember *m)
            (m->super.feature_map & MD_FEATURE_REPLACEMENT);
 }
 
-/* The member that is rebuilt, or was last; rebuild_slot is not -1. */
+/* The member that is rebuilt, or was last; rebuild.slot is not -1. */
 static inline OpusMember *opus_rebuild_target(const OpusRaid *s)
 {
-    return qatomic_read(&s->replacement) ?: s->slots[s->rebuild_slot];
+    return qatomic_read(&s->rebuild.replacement) ?: s->slots[s->rebuild.slot];
 }
 
 static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)

@@ -76,7 +76,7 @@ opus_array_read_failed(OpusRaid *s, unsigned slot, int err)
     } else if (raid_has_mirrors(&s->geom) && opus_member_is_failfast(m)) {
         /* As md has it, for mirrors only. */
         reason = "read (failfast)";
-    } else if (recent_errors(s, m) <= s->read_error_limit) {
+    } else if (recent_errors(s, m) <= s->options.read_error_limit) {
         return 0;
     }
     /* What is gone with the member can't be had from elsewhere: keep it. */

@@ -98,15 +98,15 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
                                 qatomic_read(&m->corrected_reads);
 
     super->feature_map &= ~MD_FEATURE_REPLACEMENT;
-    if (m == s->replacement) {
+    if (m == s->rebuild.replacement) {
         super->feature_map |= MD_FEATURE_REPLACEMENT;
     }
     if (m->state == RAID_MEMBER_REBUILDING) {
         /* Only this far does it claim to hold its slot (I8). */
         super->feature_map |= MD_FEATURE_RECOVERY_OFFSET;
         super->feature_map &= ~MD_FEATURE_RECOVERY_BITMAP;
-        super->recovery_offset = s->rebuild_checkpoint / RAID_SECTOR_BYTES;
-        if (s->rebuild_by_bitmap) {
+        super->recovery_offset = s->rebuild.checkpoint / RAID_SECTOR_BYTES;
+        if (s->rebuild.by_bitmap) {
             super->feature_map |= MD_FEATURE_RECOVERY_BITMAP;
             super->recovery_offset = 0;
         }
@@ -180,8 +180,8 @@ static void coroutine_fn GRAPH_RDLOCK super_write_task(void *opaque,
     if (write_super(w->members[i]) == 0) {
         return;
     }
-    if (w->members[i] == w->s->replacement) {
-        qatomic_set(&w->s->replacement_failed, true);
+    if (w->members[i] == w->s->rebuild.replacement) {
+        qatomic_set(&w->s->rebuild.replacement_failed, true);
     } else {
         w->failed_slots |= RAID_BIT(w->members[i]->slot);
     }
@@ -201,9 +201,9 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
             super_update(s, s->slots[slot], now);
             w.members[nr++] = s->slots[slot];
         }
-        if (s->replacement && s->replacement->slot >= 0) {
-            super_update(s, s->replacement, now);
-            w.members[nr++] = s->replacement;
+        if (s->rebuild.replacement && s->rebuild.replacement->slot >= 0) {
+            super_update(s, s->rebuild.replacement, now);
+            w.members[nr++] = s->rebuild.replacement;
         }
     }
     if (nr) {

@@ -28,7 +28,7 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error);
  * Takes what they say from @s: event count, states, clean or dirty. All are
  * written at the same time, each with FUA; returns when all are done. So is
  * that of a member that is going to replace another; if it can't be written,
- * @s->replacement_failed is set.
+ * @s->rebuild.replacement_failed is set.
  *
  * Returns the slots whose member could not be written. Called with meta_lock
  * held.

@@ -2,7 +2,7 @@
 /*
  * Array target: the member that is rebuilt, and how it comes into use
  *
- * Owns: OpusRaid.rebuild_slot, .rebuild_checkpoint, .replacement.
+ * Owns: OpusRaid.rebuild.
  * Must not know: what is copied, and when.
  * Threads: any; meta_lock is held across superblock writes.
  * Invariants: I6, I8.
@@ -37,13 +37,13 @@ opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
         if (s->slots[slot]) {
             s->slots[slot]->slot = -1;
         }
-        s->rebuild_by_bitmap = m->state == RAID_MEMBER_STALE;
+        s->rebuild.by_bitmap = m->state == RAID_MEMBER_STALE;
         raid_member_state_set(&m->state, RAID_MEMBER_REBUILDING);
         m->slot = slot;
         s->slots[slot] = m;
-        s->rebuild_slot = slot;
-        s->rebuild_checkpoint = 0;
-        qatomic_set(&s->rebuild_done, 0);
+        s->rebuild.slot = slot;
+        s->rebuild.checkpoint = 0;
+        qatomic_set(&s->rebuild.done, 0);
         opus_note_flags(s);
     }
     /*
@@ -51,7 +51,7 @@ opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
      * others say so, too, its own must not any more: alone it would be started.
      * If it can't be written, the update finds that out.
      */
-    if (s->rebuild_by_bitmap) {
+    if (s->rebuild.by_bitmap) {
         opus_metadata_write_spare(s, m);
     }
     return opus_array_update(s, 0, NULL, 0);
@@ -68,9 +68,9 @@ static int coroutine_fn GRAPH_RDLOCK flush_target(OpusRaid *s, OpusMember *m)
 
 int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s)
 {
-    unsigned slot = s->rebuild_slot;
+    unsigned slot = s->rebuild.slot;
     OpusMember *m = opus_rebuild_target(s);
-    uint64_t done = qatomic_read(&s->rebuild_done);
+    uint64_t done = qatomic_read(&s->rebuild.done);
     RaidMask failed_slots;
     int ret = flush_target(s, m);
 
@@ -82,10 +82,10 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s)
         return -EIO;
     }
     if (m->state != RAID_MEMBER_REBUILDING || m->slot < 0 ||
-        qatomic_read(&s->replacement_failed)) {
+        qatomic_read(&s->rebuild.replacement_failed)) {
         return 0;
     }
-    s->rebuild_checkpoint = done;
+    s->rebuild.checkpoint = done;
     failed_slots = opus_metadata_write(s, RAID_BIT(slot));
     trace_opus_raid_checkpoint(s->bs, slot, done, failed_slots ? -EIO : 0);
     return failed_slots ? opus_array_update(s, failed_slots,
@@ -95,7 +95,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s)
 int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
 {
     const OpusConsistencyOps *regions = opus_regions(s);
-    unsigned slot = s->rebuild_slot;
+    unsigned slot = s->rebuild.slot;
     OpusMember *m = s->slots[slot];
     RaidArrayState state_before;
     RaidMask failed_slots = 0;
@@ -130,7 +130,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
     }
     ret = opus_array_commit(s, &failed_slots);
     if (!(failed_slots & RAID_BIT(slot))) {
-        qatomic_set(&s->rebuild_done, UINT64_MAX);
+        qatomic_set(&s->rebuild.done, UINT64_MAX);
     }
     opus_array_publish(s, failed_slots, state_before, 0, NULL, 0);
     if (ret == 0 && m->state == RAID_MEMBER_IN_SYNC) {
@@ -143,29 +143,29 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
 
 void coroutine_fn GRAPH_RDLOCK opus_array_forget_replacement(OpusRaid *s)
 {
-    OpusMember *m = s->replacement;
+    OpusMember *m = s->rebuild.replacement;
 
     opus_assert_meta_locked(s);
-    qatomic_set(&s->replacement_failed, false);
+    qatomic_set(&s->rebuild.replacement_failed, false);
     if (!m) {
         return;
     }
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
-        qatomic_set(&s->rebuild_done, 0);
-        qatomic_set(&s->replacement, NULL);
+        qatomic_set(&s->rebuild.done, 0);
+        qatomic_set(&s->rebuild.replacement, NULL);
         raid_member_state_set(&m->state, RAID_MEMBER_FAULTY);
         m->slot = -1;
     }
     error_report("opus-raid node '%s': member '%s' failed, which was going to "
                  "replace slot %d", bdrv_get_node_name(s->bs),
-                 opus_member_name(m), s->rebuild_slot);
+                 opus_member_name(m), s->rebuild.slot);
 }
 
 void coroutine_fn GRAPH_RDLOCK
 opus_array_drop_replacement(OpusRaid *s, const char *reason, int err)
 {
     QEMU_LOCK_GUARD(&s->meta_lock);
-    OpusMember *m = s->replacement;
+    OpusMember *m = s->rebuild.replacement;
     g_autofree char *text = g_strdup_printf("%s: %s", reason, strerror(-err));
 
     if (m && s->state != RAID_ARRAY_FAILED) {
@@ -173,7 +173,7 @@ opus_array_drop_replacement(OpusRaid *s, const char *reason, int err)
         opus_array_update(s, 0, NULL, 0);
         qapi_event_send_opus_raid_member_failed(bdrv_get_node_name(s->bs),
                                                 opus_member_node(m),
-                                                s->rebuild_slot, text);
+                                                s->rebuild.slot, text);
     }
 }
 
@@ -199,12 +199,12 @@ opus_array_replace_begin(OpusRaid *s, OpusMember *m, unsigned slot)
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         raid_member_state_set(&m->state, RAID_MEMBER_REBUILDING);
         m->slot = slot;
-        s->rebuild_slot = slot;
-        s->rebuild_by_bitmap = false;
-        s->rebuild_checkpoint = 0;
-        s->replacement_failed = false;
-        qatomic_set(&s->rebuild_done, 0);
-        qatomic_set(&s->replacement, m);
+        s->rebuild.slot = slot;
+        s->rebuild.by_bitmap = false;
+        s->rebuild.checkpoint = 0;
+        s->rebuild.replacement_failed = false;
+        qatomic_set(&s->rebuild.done, 0);
+        qatomic_set(&s->rebuild.replacement, m);
     }
     return opus_array_update(s, 0, NULL, 0);
 }
@@ -217,7 +217,7 @@ opus_array_replace_begin(OpusRaid *s, OpusMember *m, unsigned slot)
 static int coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, OpusMember *m)
 {
     const OpusConsistencyOps *regions = opus_regions(s);
-    unsigned slot = s->rebuild_slot;
+    unsigned slot = s->rebuild.slot;
     OpusMember *old = s->slots[slot];
     RaidMask others = raid_mask_first(s->geom.nr_slots) &
                       ~opus_array_lost_slots(s) & ~RAID_BIT(slot);
@@ -228,8 +228,8 @@ static int coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, OpusMember *m)
         old->slot = -1;
         raid_member_state_set(&m->state, RAID_MEMBER_IN_SYNC);
         s->slots[slot] = m;
-        qatomic_set(&s->replacement, NULL);
-        qatomic_set(&s->rebuild_done, UINT64_MAX);
+        qatomic_set(&s->rebuild.replacement, NULL);
+        qatomic_set(&s->rebuild.done, UINT64_MAX);
         opus_note_flags(s);
         s->events++;
     }
@@ -252,16 +252,16 @@ static int coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, OpusMember *m)
 
 int coroutine_fn GRAPH_RDLOCK opus_array_replace_finish(OpusRaid *s)
 {
-    OpusMember *m = qatomic_read(&s->replacement);
+    OpusMember *m = qatomic_read(&s->rebuild.replacement);
 
     if (m) {
         flush_target(s, m);
     }
-    if (qatomic_read(&s->replacement_failed)) {
+    if (qatomic_read(&s->rebuild.replacement_failed)) {
         opus_array_drop_replacement(s, "superblock write or flush", -EIO);
     }
     QEMU_LOCK_GUARD(&s->meta_lock);
-    m = s->replacement;
+    m = s->rebuild.replacement;
     if (!m || s->state == RAID_ARRAY_FAILED || take_over(s, m) < 0) {
         return -EIO;
     }

@@ -121,9 +121,9 @@ static void free_array(OpusRaid *s)
     opus_consistency_free(s->consistency);
     qemu_mutex_destroy(&s->state_lock);
     g_free(s->members);
-    g_free(s->want_uuid);
-    g_free(s->want_name);
-    qapi_free_OpusRaidLastCheck(s->last_check);
+    g_free(s->options.want_uuid);
+    g_free(s->options.want_name);
+    qapi_free_OpusRaidLastCheck(s->check.last);
 }
 
 /* Before it is looked at, so that what is seen stays true. */
@@ -213,9 +213,9 @@ static int coroutine_fn GRAPH_RDLOCK check_writable_co(OpusRaid *s,
         return ret;
     }
     probe->bs = s->bs;
-    probe->policy = s->policy;
-    probe->want_uuid = s->want_uuid;
-    probe->want_name = s->want_name;
+    probe->options.policy = s->options.policy;
+    probe->options.want_uuid = s->options.want_uuid;
+    probe->options.want_name = s->options.want_name;
     probe->nr_members = s->nr_members;
     probe->members = members;
     probe->missing_slots = s->missing_slots;
@@ -453,9 +453,9 @@ opus_co_invalidate_cache(BlockDriverState *bs, Error **errp)
     bool writable = bs->open_flags & BDRV_O_RDWR;
 
     /* For all others the node is active already. */
-    qatomic_set(&s->rebuild_starting, true);
+    qatomic_set(&s->jobs.none_starts, true);
     activate(s, writable, errp);
-    qatomic_set(&s->rebuild_starting, false);
+    qatomic_set(&s->jobs.none_starts, false);
     if (writable) {
         opus_array_changed(s);
     }

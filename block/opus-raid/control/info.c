@@ -78,7 +78,7 @@ static OpusRaidMemberInfoList *GRAPH_RDLOCK members_info(const OpusRaid *s)
 {
     OpusRaidMemberInfoList *list = NULL;
     OpusRaidMemberInfoList **tail = &list;
-    uint64_t rebuilt = qatomic_read(&s->rebuild_done);
+    uint64_t rebuilt = qatomic_read(&s->rebuild.done);
 
     for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
         QAPI_LIST_APPEND(tail, s->slots[slot] ? member_info(s->slots[slot],
@@ -86,7 +86,8 @@ static OpusRaidMemberInfoList *GRAPH_RDLOCK members_info(const OpusRaid *s)
                                               : empty_slot_info(slot));
     }
     for (unsigned i = 0; i < s->nr_members; i++) {
-        if (s->members[i].slot < 0 || &s->members[i] == s->replacement) {
+        if (s->members[i].slot < 0 ||
+            &s->members[i] == s->rebuild.replacement) {
             QAPI_LIST_APPEND(tail, member_info(&s->members[i], rebuilt));
         }
     }
@@ -117,12 +118,12 @@ static OpusRaidBitmapInfo *bitmap_info(OpusRaid *s)
 /* That nothing was found is said only when all was looked at. */
 static void check_info(const OpusRaid *s, OpusRaidInfo *info)
 {
-    const OpusRaidLastCheck *last = s->last_check;
+    const OpusRaidLastCheck *last = s->check.last;
 
-    info->mismatches = qatomic_read(&s->mismatch_sectors);
+    info->mismatches = qatomic_read(&s->check.mismatch_sectors);
     info->has_mismatches = info->mismatches ||
-                           (last && last->complete && !s->check_job);
-    info->unrepaired = qatomic_read(&s->unrepaired_sectors);
+                           (last && last->complete && !s->jobs.check);
+    info->unrepaired = qatomic_read(&s->check.unrepaired_sectors);
     info->has_unrepaired = info->has_mismatches;
     if (last) {
         info->last_check = QAPI_CLONE(OpusRaidLastCheck, last);

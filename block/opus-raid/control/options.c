@@ -141,13 +141,13 @@ static bool parse_mutable_options(QemuOpts *opts, OpusMutableOptions *to,
 
 void opus_options_take(OpusRaid *s, const OpusMutableOptions *from)
 {
-    s->read_error_limit = from->read_error_limit;
+    s->options.read_error_limit = from->read_error_limit;
     opus_timeouts_set(&s->timeouts, from->member_timeout_ms);
     opus_array_apply_timeouts(s);
-    qatomic_set(&s->rebuild_speed_min, from->rebuild_speed_min);
-    if (s->rebuild_speed != from->rebuild_speed) {
-        s->rebuild_speed = from->rebuild_speed;
-        opus_job_set_speed(s, s->rebuild_speed);
+    qatomic_set(&s->options.rebuild_speed_min, from->rebuild_speed_min);
+    if (s->options.rebuild_speed != from->rebuild_speed) {
+        s->options.rebuild_speed = from->rebuild_speed;
+        opus_job_set_speed(s, s->options.rebuild_speed);
     }
 }
 
@@ -163,11 +163,11 @@ static bool parse_options(OpusRaid *s, QemuOpts *opts, Error **errp)
         return false;
     }
     opus_options_take(s, &mutable);
-    s->policy = (RaidPolicy)policy;
-    s->want_name = g_strdup(qemu_opt_get(opts, OPT_NAME));
+    s->options.policy = (RaidPolicy)policy;
+    s->options.want_name = g_strdup(qemu_opt_get(opts, OPT_NAME));
     if (uuid) {
-        s->want_uuid = g_malloc0(16);
-        return opus_parse_uuid(uuid, s->want_uuid, errp);
+        s->options.want_uuid = g_malloc0(16);
+        return opus_parse_uuid(uuid, s->options.want_uuid, errp);
     }
     return true;
 }

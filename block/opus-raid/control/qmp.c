@@ -118,7 +118,7 @@ void qmp_opus_raid_check(const char *node_name, bool has_mode,
     if (s) {
         opus_check_start(s, job_id,
                          has_mode && mode == OPUS_RAID_CHECK_MODE_REPAIR,
-                         has_speed ? speed : s->rebuild_speed,
+                         has_speed ? speed : s->options.rebuild_speed,
                          opus_job_flags(has_auto_finalize, auto_finalize,
                                         has_auto_dismiss, auto_dismiss),
                          errp);

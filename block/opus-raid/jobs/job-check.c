@@ -50,8 +50,8 @@ static int coroutine_fn GRAPH_RDLOCK check_unit(OpusWindow *window,
     int ret = s->state == RAID_ARRAY_OPTIMAL
               ? opus_verify_unit(s, unit, c->v) : -EIO;
 
-    qatomic_set(&s->mismatch_sectors, c->v->mismatch_sectors);
-    qatomic_set(&s->unrepaired_sectors, c->v->unrepaired_sectors);
+    qatomic_set(&s->check.mismatch_sectors, c->v->mismatch_sectors);
+    qatomic_set(&s->check.unrepaired_sectors, c->v->unrepaired_sectors);
     return ret;
 }
 
@@ -151,8 +151,8 @@ static void keep_result(OpusRaid *s, const CheckJob *c, const Job *job)
     last->unrepaired = c->verify.unrepaired_sectors;
     last->corrected_reads = c->verify.corrected_reads;
     last->unreadable = c->verify.unreadable_bytes;
-    qapi_free_OpusRaidLastCheck(s->last_check);
-    s->last_check = last;
+    qapi_free_OpusRaidLastCheck(s->check.last);
+    s->check.last = last;
 }
 
 static void check_clean(Job *job)
@@ -160,7 +160,7 @@ static void check_clean(Job *job)
     OpusJob *j = opus_job(job);
 
     keep_result(j->s, container_of(j, CheckJob, common), job);
-    j->s->check_job = NULL;
+    j->s->jobs.check = NULL;
     opus_job_let_go(j);
 }
 
@@ -181,7 +181,7 @@ static bool may_check(const OpusRaid *s, bool repair, Error **errp)
 
     if (!raid_has_redundancy(&s->geom)) {
         error_setg(errp, "Array '%s' has no redundancy to check", node);
-    } else if (s->check_job) {
+    } else if (s->jobs.check) {
         error_setg(errp, "Array '%s' is being checked already", node);
     } else if (qatomic_read(&s->growing)) {
         error_setg(errp, "Array '%s' is growing: check it when it has grown",
@@ -221,9 +221,9 @@ bool opus_check_start(OpusRaid *s, const char *job_id, bool repair,
     c->verify.end = raid_sync_bytes(&s->geom);
     c->verify.mode = repair ? OPUS_VERIFY_REPAIR : OPUS_VERIFY_CHECK;
     c->start = host_seconds();
-    qatomic_set(&s->mismatch_sectors, 0);
-    qatomic_set(&s->unrepaired_sectors, 0);
-    s->check_job = &job->common;
+    qatomic_set(&s->check.mismatch_sectors, 0);
+    qatomic_set(&s->check.unrepaired_sectors, 0);
+    s->jobs.check = &job->common;
     job_start(&job->common.job);
     return true;
 }

@@ -57,7 +57,7 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
 
     r->next_checkpoint_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
                             CHECKPOINT_MS;
-    ret = opus_job_run(j, rebuild_step, &s->rebuild_done,
+    ret = opus_job_run(j, rebuild_step, &s->rebuild.done,
                        s->geom.member_bytes);
 
     WITH_GRAPH_RDLOCK_GUARD() {
@@ -66,7 +66,7 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
             if (opus_rebuild_is_active(s)) {
                 opus_array_rebuild_checkpoint(s);
             }
-        } else if (qatomic_read(&s->replacement)) {
+        } else if (qatomic_read(&s->rebuild.replacement)) {
             r->replaces = true;
         } else {
             ret = opus_rebuild_finish(s);
@@ -75,13 +75,13 @@ static int coroutine_fn rebuild_run(Job *job, Error **errp)
             error_setg(errp, "Slot %d can't be rebuilt at byte %" PRIu64
                        " of the members' data areas: too few members can be "
                        "read there, and member '%s' has no room to record it",
-                       s->rebuild_slot, qatomic_read(&s->rebuild_done),
+                       s->rebuild.slot, qatomic_read(&s->rebuild.done),
                        opus_member_name(opus_rebuild_target(s)));
         } else if (ret < 0 && opus_rebuild_is_active(s)) {
             error_setg_errno(errp, -ret, "Slot %d can't be rebuilt at byte %"
                              PRIu64 " of the members' data areas",
-                             s->rebuild_slot,
-                             qatomic_read(&s->rebuild_done));
+                             s->rebuild.slot,
+                             qatomic_read(&s->rebuild.done));
         } else if (ret < 0) {
             error_setg(errp, "The member that was being rebuilt, or the "
                        "array, has failed");
@@ -126,7 +126,7 @@ static void rebuild_clean(Job *job)
 {
     OpusRaid *s = opus_job(job)->s;
 
-    s->rebuild_job = NULL;
+    s->jobs.rebuild = NULL;
     if (!opus_rebuild_is_active(s)) {
         opus_array_changed(s);
     }
@@ -268,7 +268,7 @@ static bool rebuild_start(OpusRaid *s, Begin *begin, const char *job_id,
 
     GLOBAL_STATE_CODE();
 
-    if (s->rebuild_job || s->rebuild_starting) {
+    if (s->jobs.rebuild || s->jobs.none_starts) {
         error_setg(errp, "Array '%s' is being rebuilt already", node);
         return false;
     }
@@ -277,15 +277,15 @@ static bool rebuild_start(OpusRaid *s, Begin *begin, const char *job_id,
         return false;
     }
     /* Both of these wait, and other work of the main loop may come between. */
-    s->rebuild_starting = true;
+    s->jobs.none_starts = true;
     job = !(begin ? begin_drained(s, begin, errp) : choose_target(s, errp)) ?
           NULL : opus_job_create(s, &rebuild_job_driver, job_id,
-                                 s->rebuild_speed, flags, errp);
-    s->rebuild_starting = false;
+                                 s->options.rebuild_speed, flags, errp);
+    s->jobs.none_starts = false;
     if (!job) {
         return false;
     }
-    s->rebuild_job = &job->common;
+    s->jobs.rebuild = &job->common;
     job_start(&job->common.job);
     return true;
 }
@@ -356,7 +356,7 @@ bool opus_rebuild_is_wanted(OpusRaid *s)
     OpusMember *spare;
     unsigned slot;
 
-    if (s->rebuild_job || s->rebuild_starting) {
+    if (s->jobs.rebuild || s->jobs.none_starts) {
         return false;
     }
     if (s->state == RAID_ARRAY_DEGRADED) {

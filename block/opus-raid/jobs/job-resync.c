@@ -102,7 +102,7 @@ static int resync_prepare(Job *job)
 
 static void resync_clean(Job *job)
 {
-    opus_job(job)->s->resync_job = NULL;
+    opus_job(job)->s->jobs.resync = NULL;
     opus_job_let_go(opus_job(job));
 }
 
@@ -120,18 +120,18 @@ static const BlockJobDriver resync_job_driver = {
 
 bool opus_resync_is_wanted(const OpusRaid *s)
 {
-    return opus_can_resync(s) && !s->resync_job;
+    return opus_can_resync(s) && !s->jobs.resync;
 }
 
 bool opus_resync_start(OpusRaid *s, const char *job_id, Error **errp)
 {
     OpusJob *job = opus_job_create(s, &resync_job_driver, job_id,
-                                   s->rebuild_speed, JOB_DEFAULT, errp);
+                                   s->options.rebuild_speed, JOB_DEFAULT, errp);
 
     if (!job) {
         return false;
     }
-    s->resync_job = &job->common;
+    s->jobs.resync = &job->common;
     job_start(&job->common.job);
     return true;
 }

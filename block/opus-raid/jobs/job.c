@@ -134,7 +134,7 @@ void opus_job_let_go(OpusJob *job)
 
 void opus_job_set_speed(OpusRaid *s, uint64_t speed)
 {
-    BlockJob *jobs[] = { s->rebuild_job, s->resync_job, s->check_job };
+    BlockJob *jobs[] = { s->jobs.rebuild, s->jobs.resync, s->jobs.check };
 
     JOB_LOCK_GUARD();
     for (unsigned i = 0; i < ARRAY_SIZE(jobs); i++) {
@@ -147,7 +147,7 @@ void opus_job_set_speed(OpusRaid *s, uint64_t speed)
 
 bool opus_job_none_running(const OpusRaid *s, Error **errp)
 {
-    const BlockJob *job = s->rebuild_job ?: s->resync_job ?: s->check_job;
+    const BlockJob *job = s->jobs.rebuild ?: s->jobs.resync ?: s->jobs.check;
 
     if (job) {
         error_setg(errp, "Array '%s' is in use by job '%s': cancel it first",

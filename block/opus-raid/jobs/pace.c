@@ -80,8 +80,9 @@ OpusStepLimit opus_pace_limit(OpusPace *pace)
     uint64_t budget = max ? share_of(max, STEP_NS) : STEP_BYTES;
 
     if (opus_pace_guest_is_busy(pace)) {
-        budget = MIN(budget, share_of(qatomic_read(
-                                  &pace->s->rebuild_speed_min), STEP_NS));
+        uint64_t min = qatomic_read(&pace->s->options.rebuild_speed_min);
+
+        budget = MIN(budget, share_of(min, STEP_NS));
     }
     return (OpusStepLimit) {
         .bytes = MAX(budget, 1), .go_on = guest_is_quiet, .opaque = pace,
@@ -104,7 +105,7 @@ static void coroutine_fn wait_for_guest(OpusPace *pace)
 
 void coroutine_fn opus_pace_wait(OpusPace *pace, uint64_t bytes)
 {
-    uint64_t min = qatomic_read(&pace->s->rebuild_speed_min);
+    uint64_t min = qatomic_read(&pace->s->options.rebuild_speed_min);
     int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
 
     block_job_ratelimit_processed_bytes(pace->job, bytes);

@@ -41,7 +41,7 @@ OpusStepLimit opus_pace_limit(OpusPace *pace);
  * opus_pace_wait: wait until it is time for the next step
  * @bytes: what was done since the last call
  *
- * Keeps to the job's speed, and to OpusRaid.rebuild_speed_min while the guest
+ * Keeps to the job's speed, and to the option rebuild-speed-min while the guest
  * is busy. Pauses when the job is to be paused; returns early when it is
  * cancelled. Not under the graph lock.
  */

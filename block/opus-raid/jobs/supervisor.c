@@ -50,8 +50,8 @@ static void look(void *opaque)
      * is before it has been assembled.
      */
     if (qatomic_read(&s->bs->quiesce_counter) || !id ||
-        qatomic_read(&s->rebuild_starting)) {
-        timer_mod(s->look_again,
+        qatomic_read(&s->jobs.none_starts)) {
+        timer_mod(s->jobs.look_again,
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + RETRY_MS);
     } else if (!(rebuild ? opus_rebuild_start(s, id, JOB_DEFAULT, &err)
                          : opus_resync_start(s, id, &err))) {
@@ -62,8 +62,8 @@ static void look(void *opaque)
 void opus_supervisor_begin(OpusRaid *s)
 {
     GLOBAL_STATE_CODE();
-    s->changed_bh = aio_bh_new(qemu_get_aio_context(), look, s);
-    s->look_again = aio_timer_new(qemu_get_aio_context(),
+    s->jobs.changed_bh = aio_bh_new(qemu_get_aio_context(), look, s);
+    s->jobs.look_again = aio_timer_new(qemu_get_aio_context(),
                                    QEMU_CLOCK_REALTIME, SCALE_MS, look,
                                    s);
     opus_array_changed(s);
@@ -72,8 +72,8 @@ void opus_supervisor_begin(OpusRaid *s)
 void opus_supervisor_end(OpusRaid *s)
 {
     GLOBAL_STATE_CODE();
-    qemu_bh_delete(s->changed_bh);
-    s->changed_bh = NULL;
-    timer_free(s->look_again);
-    s->look_again = NULL;
+    qemu_bh_delete(s->jobs.changed_bh);
+    s->jobs.changed_bh = NULL;
+    timer_free(s->jobs.look_again);
+    s->jobs.look_again = NULL;
 }

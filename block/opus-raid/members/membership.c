@@ -281,8 +281,8 @@ static void move_members(OpusRaid *s, OpusMember *to)
             s->slots[slot] = to + (s->slots[slot] - s->members);
         }
     }
-    if (s->replacement) {
-        s->replacement = to + (s->replacement - s->members);
+    if (s->rebuild.replacement) {
+        s->rebuild.replacement = to + (s->rebuild.replacement - s->members);
     }
     g_free(s->members);
     s->members = to;
@@ -356,15 +356,15 @@ static void detach(OpusRaid *s, OpusMember *m)
         for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
             if (s->slots[slot] == m) {
                 s->slots[slot] = NULL;
-                if (s->rebuild_slot == slot) {
-                    s->rebuild_slot = -1;
+                if (s->rebuild.slot == slot) {
+                    s->rebuild.slot = -1;
                 }
             } else if (s->slots[slot] > m) {
                 s->slots[slot]--;
             }
         }
-        if (s->replacement > m) {
-            s->replacement--;
+        if (s->rebuild.replacement > m) {
+            s->rebuild.replacement--;
         }
         s->nr_members--;
         memmove(m, m + 1, (s->nr_members - index) * sizeof(*m));
@@ -470,7 +470,7 @@ bool opus_member_fail(OpusRaid *s, const char *name, Error **errp)
                    raid_member_state_name(m->state));
         return false;
     }
-    if (m == s->replacement) {
+    if (m == s->rebuild.replacement) {
         return opus_control_run(s, fail_replacement_co, NULL, errp) == 0;
     }
     slot = m->slot;
@@ -501,7 +501,7 @@ bool opus_member_remove(OpusRaid *s, const char *name, Error **errp)
     bdrv_drained_begin(s->bs);
     /* Waiting may have changed what it is, and where. */
     m = opus_member_find(s, name, errp);
-    if (m && (s->rebuild_starting || m->state == RAID_MEMBER_IN_SYNC ||
+    if (m && (s->jobs.none_starts || m->state == RAID_MEMBER_IN_SYNC ||
               (m->state == RAID_MEMBER_REBUILDING && m->slot >= 0))) {
         error_setg(errp, "Member '%s' has just been taken into use", name);
         m = NULL;

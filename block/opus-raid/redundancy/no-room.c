@@ -43,7 +43,7 @@ static bool is_refusal(int ret)
 void opus_refusal_note(const OpusRaid *s, OpusRefusal *r, const OpusMember *m,
                        int ret)
 {
-    if (m == qatomic_read(&s->replacement) || m->slot < 0) {
+    if (m == qatomic_read(&s->rebuild.replacement) || m->slot < 0) {
         return;                 /* it is dropped, whatever it has said */
     }
     if (is_refusal(ret)) {
@@ -269,7 +269,7 @@ static bool parity_refused(const OpusRaid *s, uint64_t stripe,
 /* Members stay, and the request has failed: the replacement can't be right. */
 static void GRAPH_RDLOCK keep_members(OpusRaid *s, const OpusRefusal *r)
 {
-    if (qatomic_read(&s->replacement)) {
+    if (qatomic_read(&s->rebuild.replacement)) {
         opus_array_drop_replacement(s, "write", r->err);
     }
     say(s, r->err);

@@ -25,14 +25,14 @@
 
 bool opus_rebuild_is_active(const OpusRaid *s)
 {
-    return s->rebuild_slot >= 0 &&
+    return s->rebuild.slot >= 0 &&
            opus_rebuild_target(s)->state == RAID_MEMBER_REBUILDING;
 }
 
 static RaidLoc chunk_loc(const OpusRaid *s, uint64_t chunk)
 {
     return (RaidLoc) {
-        .slot = s->rebuild_slot, .member_off = chunk << s->geom.chunk_shift,
+        .slot = s->rebuild.slot, .member_off = chunk << s->geom.chunk_shift,
     };
 }
 
@@ -56,7 +56,7 @@ static bool chunk_key(OpusWindow *window, uint64_t chunk, uint64_t *key)
  */
 static bool chunk_is_needed(OpusRaid *s, uint64_t sync_off, uint64_t bytes)
 {
-    return !s->rebuild_by_bitmap ||
+    return !s->rebuild.by_bitmap ||
            opus_regions(s)->names(s, sync_off / RAID_SECTOR_BYTES,
                                   DIV_ROUND_UP(sync_off + bytes,
                                                RAID_SECTOR_BYTES));
@@ -97,7 +97,7 @@ static void chunk_passed(OpusWindow *window, uint64_t chunk)
 
     QEMU_LOCK_GUARD(&s->state_lock);
     if (to->state == RAID_MEMBER_REBUILDING && to->slot >= 0) {
-        qatomic_store_release(&s->rebuild_done,
+        qatomic_store_release(&s->rebuild.done,
                               MIN((chunk + 1) << s->geom.chunk_shift,
                                   s->geom.member_bytes));
     }
@@ -113,11 +113,11 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
                                                 const OpusStepLimit *limit,
                                                 uint64_t *bytes)
 {
-    bool skip = s->rebuild_by_bitmap && raid_syncs_along_members(&s->geom) &&
+    bool skip = s->rebuild.by_bitmap && raid_syncs_along_members(&s->geom) &&
                 opus_rebuild_is_active(s);
     uint64_t done = skip ? opus_regions(s)->skip(s, opus_rebuild_target(s),
-                                                 &s->rebuild_done)
-                         : qatomic_read(&s->rebuild_done);
+                                                 &s->rebuild.done)
+                         : qatomic_read(&s->rebuild.done);
     uint64_t left = s->geom.member_bytes - done;
     uint64_t first = done >> s->geom.chunk_shift;
     Rebuild r = {
@@ -134,7 +134,7 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
     int ret;
 
     *bytes = 0;
-    if (qatomic_read(&s->replacement_failed)) {
+    if (qatomic_read(&s->rebuild.replacement_failed)) {
         opus_array_drop_replacement(s, "superblock write or flush", -EIO);
     }
     if (!opus_rebuild_is_active(s) || s->state == RAID_ARRAY_FAILED) {
@@ -146,7 +146,7 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
     r.to = opus_rebuild_target(s);
     ret = opus_window_run(&r.window);
     *bytes = (r.window.next - first) << s->geom.chunk_shift;
-    trace_opus_raid_rebuild(s->bs, s->rebuild_slot, done, done + *bytes, ret);
+    trace_opus_raid_rebuild(s->bs, s->rebuild.slot, done, done + *bytes, ret);
     return opus_rebuild_is_active(s) && opus_rebuild_target(s) == r.to ? ret
                                                                        : -EIO;
 }
@@ -154,7 +154,7 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
 int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s)
 {
     const OpusConsistencyOps *log = opus_active_log(s);
-    unsigned slot = s->rebuild_slot;
+    unsigned slot = s->rebuild.slot;
 
     /* Once it is in sync its log counts; so writes are logged before. */
     if (log && log->start(s, RAID_BIT(slot)) &&

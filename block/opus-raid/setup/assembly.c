@@ -124,11 +124,11 @@ static bool target_fits(const OpusRaid *s, const RaidAssembly *a,
 static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
                         const RaidCandidate *candidates)
 {
-    s->rebuild_slot = -1;
-    s->rebuild_checkpoint = 0;
-    s->replacement = NULL;
-    s->replacement_failed = false;
-    s->rebuild_by_bitmap = false;
+    s->rebuild.slot = -1;
+    s->rebuild.checkpoint = 0;
+    s->rebuild.replacement = NULL;
+    s->rebuild.replacement_failed = false;
+    s->rebuild.by_bitmap = false;
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
 
@@ -138,9 +138,9 @@ static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
         }
         m->slot = md_super_role(&m->super);
         s->slots[m->slot] = m;
-        s->rebuild_slot = m->slot;
+        s->rebuild.slot = m->slot;
         if (m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP) {
-            s->rebuild_by_bitmap = opus_regions(s) &&
+            s->rebuild.by_bitmap = opus_regions(s) &&
                                    opus_regions(s)->covers(s, a, &m->super);
             break;
         }
@@ -148,11 +148,11 @@ static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
             uint64_t done = MIN(m->super.recovery_offset,
                                 m->super.size_sectors) * RAID_SECTOR_BYTES;
 
-            s->rebuild_checkpoint = QEMU_ALIGN_DOWN(done, a->geom.chunk_bytes);
+            s->rebuild.checkpoint = QEMU_ALIGN_DOWN(done, a->geom.chunk_bytes);
         }
         break;
     }
-    qatomic_set(&s->rebuild_done, s->rebuild_checkpoint);
+    qatomic_set(&s->rebuild.done, s->rebuild.checkpoint);
 }
 
 /* Where a resync goes on: at a whole unit. */
@@ -309,11 +309,11 @@ int coroutine_fn GRAPH_RDLOCK opus_assemble(OpusRaid *s, bool writable,
     RaidRecoverPlan plan;
     OpusConsistency *consistency = NULL;
     RaidAssembleOptions options = {
-        .policy = s->policy,
+        .policy = s->options.policy,
         .read_only = !writable,
         .known_missing_slots = opus_missing_slots(s),
-        .uuid = s->want_uuid,
-        .name = s->want_name,
+        .uuid = s->options.want_uuid,
+        .name = s->options.want_name,
     };
     int ret = read_candidates(s, candidates, errp);
 

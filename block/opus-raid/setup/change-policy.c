@@ -101,7 +101,7 @@ static bool check_idle(const OpusRaid *s, Error **errp)
                    bdrv_get_node_name(s->bs));
         return false;
     }
-    if (s->rebuild_starting) {
+    if (s->jobs.none_starts) {
         error_setg(errp, "Array '%s' is about to be rebuilt",
                    bdrv_get_node_name(s->bs));
         return false;
@@ -118,7 +118,7 @@ static bool check_state(const OpusRaid *s, Error **errp)
         error_setg(errp, "Array '%s' is %s: its consistency policy can be "
                    "changed when it is optimal", node,
                    raid_array_state_name(s->state));
-    } else if (s->replacement) {
+    } else if (s->rebuild.replacement) {
         error_setg(errp, "Array '%s' has a member that is being replaced: its "
                    "consistency policy can be changed when that is done", node);
     } else if (s->forced) {
@@ -389,11 +389,11 @@ bool opus_policy_set(OpusRaid *s, OpusRaidConsistencyPolicy policy,
         return false;
     }
     /* Should a member fail: no rebuild begins until all is settled. */
-    s->rebuild_starting = true;
+    s->jobs.none_starts = true;
     bdrv_drained_begin(s->bs);
     ret = opus_control_run(s, change_co, c, errp);
     bdrv_drained_end(s->bs);
-    s->rebuild_starting = false;
+    s->jobs.none_starts = false;
     opus_array_changed(s);
     opus_consistency_free(c->consistency);
     return ret == 0;

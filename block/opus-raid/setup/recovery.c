@@ -361,7 +361,7 @@ opus_recover(OpusRaid *s, bool read_only, RaidAssembly *a,
     const MdSuper *fresh = &s->members[a->freshest].super;
     RaidFindings found = {
         .intent = raid_intent_of(fresh->feature_map),
-        .policy = s->policy,
+        .policy = s->options.policy,
         .read_only = read_only,
     };
     Bitmaps r = {

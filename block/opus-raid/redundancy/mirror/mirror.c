@@ -122,7 +122,7 @@ write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
 
         raid_map_copy(&s->geom, array_off, copy, &loc);
         add_write(w, s->slots[loc.slot], loc.member_off);
-        if (loc.slot == s->rebuild_slot) {
+        if (loc.slot == s->rebuild.slot) {
             add_write(w, opus_replacement_at(s, loc.member_off),
                       loc.member_off);
         }

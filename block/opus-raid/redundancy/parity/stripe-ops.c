@@ -112,7 +112,7 @@ static void add_replacement_ops(OpusRaid *s, const RaidPlan *plan,
     unsigned nr = ops->nr;
 
     for (unsigned i = 0; i < nr && unlikely(m); i++) {
-        if (ops->ops[i].m == s->slots[s->rebuild_slot]) {
+        if (ops->ops[i].m == s->slots[s->rebuild.slot]) {
             ops->ops[ops->nr] = ops->ops[i];
             ops->ops[ops->nr++].m = m;
         }

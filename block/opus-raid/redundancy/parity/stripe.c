@@ -212,7 +212,7 @@ static int coroutine_fn GRAPH_RDLOCK lose_parity(OpusRaid *s,
                 ret = opus_array_record_bad(s, s->slots[slot], off,
                                             band->hi - band->lo);
             }
-            if (ret == 0 && replacement && slot == s->rebuild_slot) {
+            if (ret == 0 && replacement && slot == s->rebuild.slot) {
                 ret = opus_array_record_bad(s, replacement, off,
                                             band->hi - band->lo);
             }
@@ -344,7 +344,7 @@ static int coroutine_fn GRAPH_RDLOCK
 try_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
             uint32_t hi, OpusUnreadable *unreadable)
 {
-    unsigned slot = s->rebuild_slot;
+    unsigned slot = s->rebuild.slot;
     unsigned role = raid_stripe_role(&s->geom, stripe, slot);
     RaidMask missing_slots = opus_missing_slots(s) | RAID_BIT(slot);
     uint64_t off = raid_stripe_member_off(&s->geom, stripe) + lo;
@@ -402,7 +402,7 @@ static int coroutine_fn GRAPH_RDLOCK
 copy_piece(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
            uint32_t hi)
 {
-    OpusMember *from = s->slots[s->rebuild_slot];
+    OpusMember *from = s->slots[s->rebuild.slot];
     uint64_t off = raid_stripe_member_off(&s->geom, stripe) + lo;
     void *buf;
     int ret;
@@ -417,7 +417,7 @@ copy_piece(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
     }
     ret = opus_member_pread(from, opus_member_data(from, off), buf, hi - lo);
     if (ret < 0) {
-        ret = opus_array_read_failed(s, s->rebuild_slot, ret);
+        ret = opus_array_read_failed(s, s->rebuild.slot, ret);
     } else {
         ret = opus_member_pwrite(to, opus_member_data(to, off), buf, hi - lo,
                                  0);
