@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one thing to do about an array, if there is anything."""
 
+import re
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 
@@ -9,6 +10,9 @@ Info = Dict[str, Any]
 Action = Tuple[str, str]
 
 NEW = 'PATH-OF-NEW-DRIVE'
+
+# One in years is normal.
+MANY_READ_ERRORS = 2
 
 
 def members_in(info: Info, *states: str) -> List[str]:
@@ -22,7 +26,8 @@ def about_redundancy(info: Info, jobs: List[str]) -> Iterator[Action]:
     name = info['node-name']
 
     def runs(kind: str) -> bool:
-        return any(job.startswith(f'opus-raid-{kind}-{name}') for job in jobs)
+        own = re.compile(rf'opus-raid-{kind}-{re.escape(name)}(-[0-9]+)?')
+        return any(own.fullmatch(job) for job in jobs)
 
     if info['state'] == 'failed':
         yield ('stop its guests and exports, then close it: '
@@ -64,7 +69,8 @@ def about_members(info: Info) -> Iterator[Action]:
         yield ('restore what lies in the bad places from a backup',
                'OPUS_RAID_BAD_BLOCKS')
     for entry in info['members']:
-        if entry['state'] != 'in-sync' or not entry['read-errors']:
+        if entry['state'] != 'in-sync' or \
+                entry['read-errors'] < MANY_READ_ERRORS:
             continue
         if info['level'] == 'raid0':
             yield 'copy the data away', 'OPUS_RAID_READ_ERROR'
