@@ -8,7 +8,8 @@ one test a line: its name, and behind '#' why it is not run. The reason
 "starts qemu-system" holds only where there is no emulator.
 
 Some of these tests do not wait for the programs they stop or start. What fails
-beside others is run once more by itself, and that counts.
+beside others, or whose verdict is not found, is run once more by itself, and
+that counts.
 """
 
 import os
@@ -34,6 +35,8 @@ def run_check(names, scratch, jobs):
     """Run them; yield (name, line of TAP without its number)."""
     build = WORK / 'build'
     env = dict(os.environ, QEMU_PROG=str(EMULATOR), TEST_DIR=str(scratch))
+    # check's workers share one pipe: a line must be one write.
+    env.pop('PYTHONUNBUFFERED', None)
     check = subprocess.Popen(
         [build / 'pyvenv/bin/python3', './check', '-tap', f'-{FORMAT}',
          '-j', str(jobs), *names],
@@ -42,7 +45,7 @@ def run_check(names, scratch, jobs):
         stderr=subprocess.STDOUT)
     for line in check.stdout:
         hit = re.match(rf'(ok|not ok) {FORMAT} (\S+)(.*)', line)
-        if hit:
+        if hit and hit[2] in names:
             yield hit[2], f'{hit[1]} %d - {FORMAT} {hit[2]}{hit[3]}'
         else:
             print('#', line.rstrip())
@@ -63,14 +66,14 @@ def main():
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     print(f'1..{len(names)}', flush=True)
-    seen, again = set(), []
+    seen = set()
     for name, result in run_check(names, scratch, os.cpu_count()):
         if result.startswith('not ok'):
             show_difference(name, scratch)
-            again.append(name)
         else:
             seen.add(name)
             print(result % len(seen), flush=True)
+    again = [name for name in names if name not in seen]
     for name, result in run_check(again, scratch, 1) if again else ():
         seen.add(name)
         print(result % len(seen), flush=True)
