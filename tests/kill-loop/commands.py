@@ -106,19 +106,21 @@ class Commands:
             self.chaos.met(command.removeprefix('blockdev-'))
         return True
 
+    def _running(self):
+        """A job may end, and be forgotten, between any two looks."""
+        jobs = self._jobs()
+        return [job for job in (CHECK_JOB, COPY_JOB)
+                if job in jobs and jobs[job]['status'] != 'concluded']
+
     def _drop_copy(self):
         self.daemon.cmd('job-dismiss', id=COPY_JOB)
         self.daemon.cmd('blockdev-del', node_name='copy')
 
     def end_jobs(self):
         """Before the array is let go by all its users."""
-        for job in (CHECK_JOB, COPY_JOB):
-            if job in self._jobs() and \
-                    self._jobs()[job]['status'] != 'concluded':
-                self.chaos.attempt('block-job-cancel', device=job, force=True)
-        while any(job in self._jobs() and
-                  self._jobs()[job]['status'] != 'concluded'
-                  for job in (CHECK_JOB, COPY_JOB)):
+        for job in self._running():
+            self.chaos.attempt('block-job-cancel', device=job, force=True)
+        while self._running():
             pass
         if COPY_JOB in self._jobs():
             self._drop_copy()
