@@ -7,5 +7,8 @@ members     member files, and the nodes over them
 jobs        wait for jobs, and see what they made of the redundancy
 daemon      a storage daemon with arrays in it
 load        random requests, and what the array must hold after them
+array       an array full of random data, closed
+faulty      an array whose members fail where and when a test says
+rules       what blkdebug is told for that
 scenario    one titled part of a test
 """

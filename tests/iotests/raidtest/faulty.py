@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An array whose members fail where and when a test says.
 
-Members are blkdebug nodes. A rule for one sector fails only requests that
-touch it, so a test decides when it fails by what it writes or reads.
+Members are blkdebug nodes with rules, which tests find here, too.
 """
 
 from iotests import log
 
+from .array import ClosedArray, fill
 from .daemon import Daemon
-from .load import Load
-from .members import MIB, Members, array_node
+from .members import KIB, array_node
+from .rules import all_reads, nth_write, rule   # noqa: F401, for tests
 from .scenario import check, same
 from .superblock import FAULTY
 
-KIB = 1024
 CHUNK = 16 * KIB
 DATA_OFFSET = 64 * KIB
 SUPER_SECTOR = 8
@@ -31,33 +30,6 @@ def data_sector(member_off):
     return (DATA_OFFSET + member_off) // 512
 
 
-def rule(iotype, sector=None, error=5, **options):
-    """A blkdebug rule that is there from the start."""
-    found = {'event': 'none', 'iotype': iotype, 'errno': error, **options}
-    if sector is not None:
-        found['sector'] = sector
-    return found
-
-
-def nth_write(n):
-    """blkdebug options: the n-th write fails."""
-    steps = [{'event': 'pwritev', 'state': i, 'new_state': i + 1}
-             for i in range(1, n + 1)]
-    return {'set-state': steps,
-            'inject-error': [{'event': 'pwritev', 'state': n, 'errno': 5,
-                              'iotype': 'write'}]}
-
-
-def all_reads():
-    """blkdebug options: from the second write on, all reads fail.
-
-    Reads must work while the array is opened.
-    """
-    return {'set-state': [{'event': 'pwritev', 'state': 1, 'new_state': 2}],
-            'inject-error': [{'event': 'pwritev', 'state': 2, 'errno': 5,
-                              'iotype': 'read'}]}
-
-
 def expect_error(what, function, *args):
     """Log the error that it gives, or that it gives none."""
     try:
@@ -67,32 +39,28 @@ def expect_error(what, function, *args):
         log(f'{what}: {error.strerror}')
 
 
-class Array:
+class Array(ClosedArray):
     """An array full of random data, opened with broken members.
 
     broken: {member: blkdebug options}, or a list of rules in their place.
     """
 
+    LEVELS = LEVELS
+
     def __init__(self, level, broken, here=None, seed=0, layout=None,
                  policy=None, data_offset=DATA_OFFSET, **options):
-        self.members = Members([MIB + data_offset] * LEVELS[level])
+        """Other options are those with which it is opened."""
         self.daemon = Daemon()
-        create = {'level': level, 'data-offset': data_offset}
-        if level != 'raid1':
-            create['chunk-size'] = CHUNK
-        if layout:
-            create['layout'] = layout
-        if policy:
-            create['consistency-policy'] = policy
-        self.daemon.make(self.members, **create)
-        self.daemon.add(array_node(self.members.nodes()))
-        self.load = Load(self.daemon.raid()['size'], seed)
-        with self.daemon.client() as client:
-            self.load.fill(client)
-        self.daemon.remove('r0')
-        self.here = list(range(len(self.members)) if here is None else here)
+        create = {'layout': layout, 'consistency-policy': policy}
+        super().__init__(level, seed, data_offset=data_offset, **{
+            key: value for key, value in create.items() if value})
+        self.here = list(range(self.n) if here is None else here)
         self.broken = broken
         self.options = options
+
+    def create(self, options):
+        self.daemon.make(self.members, **options)
+        self.load = fill(self.daemon, self.members, self.seed)
 
     def open(self, **more):
         nodes = []
@@ -101,15 +69,10 @@ class Array:
             if rules is None:
                 nodes.append(self.members.node(i))
             elif isinstance(rules, list):
-                nodes.append(self.members.debug(i, **{'inject-error': rules}))
+                nodes.append(self.members.ruled(i, *rules))
             else:
                 nodes.append(self.members.debug(i, **rules))
         self.daemon.add(array_node(nodes, **self.options, **more))
-
-    def write(self, client, offset, length, flags=0):
-        data = self.load.random.randbytes(length)
-        self.load.model[offset:offset + length] = data
-        client.write(offset, data, flags=flags)
 
     def log_events(self):
         """In an order that does not depend on who answers first."""
@@ -147,4 +110,4 @@ class Array:
 
     def __exit__(self, *args):
         self.daemon.__exit__(*args)
-        self.members.remove()
+        super().__exit__(*args)

@@ -42,13 +42,23 @@ def every_loss(level, n):
     return itertools.combinations(range(n), PARITY.get(level, 1))
 
 
-def verify_redundancy(daemon, level, members, model):
-    """The array's data with all members, and with every set of them lost."""
-    nodes = members.nodes()
+def verify_losses(daemon, nodes, model, most=1):
+    """The array's data with all members, and without up to @most of them."""
     same('complete', daemon.read_array(nodes, assemble='strict'), model)
-    for lost in every_loss(level, len(nodes)):
-        rest = [node for i, node in enumerate(nodes) if i not in lost]
-        same(f'{lost} missing', daemon.read_array(rest), model)
+    for nr in range(1, most + 1):
+        for lost in itertools.combinations(range(len(nodes)), nr):
+            rest = [node for i, node in enumerate(nodes) if i not in lost]
+            same(f'{lost} missing', daemon.read_array(rest), model)
+
+
+def verify_redundancy(daemon, level, members, model):
+    """The array's data, also without each set that the level can lose."""
+    verify_losses(daemon, members.nodes(), model, PARITY.get(level, 1))
+
+
+def rebuilt(daemon):
+    """Bytes of the member that has most of them to show for a rebuild."""
+    return max(m.get('rebuilt', 0) for m in daemon.raid()['members'])
 
 
 def add_array(daemon, members, **options):

@@ -26,6 +26,12 @@ class Load:
         self.model[:] = self.random.randbytes(len(self.model))
         client.write(0, bytes(self.model))
 
+    def write(self, client, offset, length, flags=0):
+        """One request, and its end is waited for."""
+        data = self.random.randbytes(length)
+        self.model[offset:offset + length] = data
+        client.write(offset, data, flags=flags)
+
     def _pick(self, unit, longest, start, end, busy):
         """A range of whole units that touches none in flight, or None."""
         for _ in range(20):

@@ -10,7 +10,7 @@ import iotests
 
 from .superblock import BAD_BLOCKS, Superblock, patch
 
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 
 
 class Members:
@@ -56,6 +56,10 @@ class Members:
         name = node.pop('node-name')
         return {'driver': 'blkdebug', 'node-name': name, 'image': node,
                 **options}
+
+    def ruled(self, i, *rules):
+        """The same with these rules from the start, see rules.py."""
+        return self.debug(i, **{'inject-error': list(rules)})
 
     def super(self, i):
         return Superblock(self.paths[i])
