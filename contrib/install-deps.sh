@@ -15,10 +15,11 @@ libraries='libglib2.0-dev libpixman-1-dev libisal-dev liburing-dev libaio-dev
     libfuse3-dev libzstd-dev libblkio-dev'
 # clang has libFuzzer; user-mode Linux runs the kernel's own md, and by patchelf
 # one that was built for a newer system does; attr, bc, file and xfsprogs serve
-# QEMU's iotests, perl its style checker. fio loads guests; those of several
-# CPUs are QEMU's, and busybox is all that is in them.
-tests='clang libclang-rt-dev user-mode-linux patchelf mdadm xfsprogs attr bc
-    file perl fio qemu-system-x86 busybox-static'
+# QEMU's iotests, perl its style checker. e2fsprogs fills file systems. fio
+# loads guests; those of several CPUs are QEMU's, and busybox is all that is in
+# them.
+tests='clang libclang-rt-dev user-mode-linux patchelf mdadm xfsprogs e2fsprogs
+    attr bc file perl fio qemu-system-x86 busybox-static'
 
 missing_packages() {
     for package in $build $libraries $tests; do

@@ -20,6 +20,15 @@ BUILD = os.environ.get('OPUS_RAID_BUILD',
 TOOL_TIMEOUT = 300
 PR_SET_PDEATHSIG = 1
 
+# ${json}: the array on the guest's own drives, as qemu-io takes it.
+ON_LOOPS = """json='json:{"driver": "opus-raid", "members": ['
+for loop in "${loops[@]}"; do
+    json+="${sep-}{\\"driver\\": \\"host_device\\", \\"filename\\": \\"$loop\\"}"
+    sep=', '
+done
+json+=']}'
+"""
+
 COPIES_LAYOUT = {'n': 'near', 'f': 'far', 'o': 'offset'}
 
 

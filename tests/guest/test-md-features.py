@@ -429,15 +429,6 @@ def with_write_mostly(run):
         assert 'write-mostly' in after['Flags'], after
 
 
-# ${json}: the array on the guest's own drives, as qemu-io takes it.
-ON_LOOPS = """json='json:{"driver": "opus-raid", "members": ['
-for loop in "${loops[@]}"; do
-    json+="${sep-}{\\"driver\\": \\"host_device\\", \\"filename\\": \\"$loop\\"}"
-    sep=', '
-done
-json+=']}'
-"""
-
 # As the udev rule of mdadm does for each drive that was written to.
 INCREMENTAL = """incremental() {
     local loop
@@ -455,7 +446,7 @@ def with_md_on_its_drives(run):
     with run.array(RAID5) as array:
         reference = create(run, array, mdadm_create(RAID5, 4))
         seen = array.in_guest(
-            run.guest, f'{ON_LOOPS}assemble\n'
+            run.guest, f'{opus.ON_LOOPS}assemble\n'
             f'{opus.program("qemu-io")} -c "write 0 1M" "$json" 2>&1 || true\n'
             f'{opus.program("qemu-io")} -r -c "read 0 4k" "$json" 2>&1\n'
             'checksum\ncheck\nstop')
@@ -474,7 +465,7 @@ def kept_from_md(run):
         uuid = examine(array.paths()[0])['Array UUID']
         conf = shlex.quote(f'{array.dir}/mdadm.conf')
         said = array.in_guest(
-            run.guest, f'{ON_LOOPS}{INCREMENTAL}'
+            run.guest, f'{opus.ON_LOOPS}{INCREMENTAL}'
             f'coproc OPUS {{ {opus.program("qemu-io")} "$json" 2>&1; }}\n'
             'pid=$OPUS_PID REPLY=\n'
             'echo "write 0 64k" >&"${OPUS[1]}"\n'

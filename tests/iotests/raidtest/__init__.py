@@ -8,6 +8,7 @@ jobs        wait for jobs, and see what they made of the redundancy
 daemon      a storage daemon with arrays in it
 load        random requests, and what the array must hold after them
 array       an array full of random data, closed
+ctl         opusctl, as a user runs it
 faulty      an array whose members fail where and when a test says
 rules       what blkdebug is told for that
 scenario    one titled part of a test
