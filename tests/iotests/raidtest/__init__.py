@@ -11,5 +11,6 @@ array       an array full of random data, closed
 ctl         opusctl, as a user runs it
 faulty      an array whose members fail where and when a test says
 rules       what blkdebug is told for that
+alike       cases that say the same are logged once
 scenario    one titled part of a test
 """
