@@ -47,8 +47,18 @@ opus_array_publish(OpusRaid *s, RaidMask failed_slots,
 int coroutine_fn GRAPH_RDLOCK opus_array_update(OpusRaid *s, RaidMask slots,
                                                 const char *reason, int err);
 
-/* A replacement that failed is faulty, and gets no more writes. */
-void coroutine_fn GRAPH_RDLOCK opus_array_forget_replacement(OpusRaid *s);
+/*
+ * Replacements that were found to have failed are faulty, and get no more
+ * writes. Returns their slots.
+ */
+RaidMask coroutine_fn GRAPH_RDLOCK
+opus_array_forget_failed_replacements(OpusRaid *s, const char *reason);
+
+/*
+ * Members of slots have failed: what was rebuilt there, or was going to replace
+ * them, counts no more.
+ */
+void opus_array_forget_rebuilds(OpusRaid *s, RaidMask failed_slots);
 
 /**
  * opus_array_restart_replacements: what replacements of an earlier run hold

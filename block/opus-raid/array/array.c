@@ -84,10 +84,10 @@ static void coroutine_fn GRAPH_RDLOCK note_failed(OpusRaid *s, unsigned slot,
 
     raid_member_state_set(&m->state, RAID_MEMBER_FAULTY);
     m->unrecorded = !opus_is_writable(s->bs);
-    if (slot == s->rebuild.slot && s->rebuild.replacement) {
+    if (opus_replacement_of(s, slot)) {
         /* What it has so far misses what is written from now on. */
-        s->rebuild.checkpoint = 0;
-        s->rebuild.replacement->slot = -1;
+        s->rebuilds[slot].checkpoint = 0;
+        qatomic_set(&opus_replacement_of(s, slot)->slot, -1);
     }
     state = raid_array_state_of(&s->geom, opus_array_lost_slots(s),
                                 s->resync_offset == MD_RESYNC_DONE,
@@ -128,9 +128,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_commit(OpusRaid *s,
         if (!now_failed) {
             now_failed = opus_metadata_write(s, opus_array_active_slots(s));
         }
-        if (qatomic_read(&s->rebuild.replacement_failed)) {
-            opus_array_forget_replacement(s);
-        } else if (!now_failed) {
+        if (!opus_array_forget_failed_replacements(s, "superblock write") &&
+            !now_failed) {
             break;
         }
         *failed_slots |= now_failed;
@@ -167,11 +166,7 @@ opus_array_publish(OpusRaid *s, RaidMask failed_slots,
 
     opus_assert_meta_locked(s);
     /* First, or the slot would seem to be rebuilt when it goes missing. */
-    if (s->rebuild.slot >= 0 && (failed_slots & RAID_BIT(s->rebuild.slot))) {
-        QEMU_LOCK_GUARD(&s->state_lock);
-        qatomic_set(&s->rebuild.done, 0);
-        qatomic_set(&s->rebuild.replacement, NULL);
-    }
+    opus_array_forget_rebuilds(s, failed_slots);
     qatomic_store_release(&s->missing_slots,
                           s->state == RAID_ARRAY_FAILED ? OPUS_ALL_SLOTS
                                                         : lost);
@@ -251,12 +246,16 @@ int coroutine_fn GRAPH_RDLOCK
 opus_array_write_failed(OpusRaid *s, OpusMember *m, const char *reason,
                         int err)
 {
-    if (m == qatomic_read(&s->rebuild.replacement)) {
-        opus_array_drop_replacement(s, reason, err);
+    int slot = qatomic_read(&m->slot);
+
+    if (slot < 0) {
+        return 0;       /* a replacement that was dropped meanwhile */
+    }
+    if (opus_replacement_of(s, slot) == m) {
+        opus_array_drop_replacement(s, slot, reason, err);
         return opus_array_has_failed(s) ? -EIO : 0;
     }
-    /* A replacement that was dropped meanwhile has no slot any more. */
-    return m->slot < 0 ? 0 : opus_array_fail_member(s, m->slot, reason, err);
+    return opus_array_fail_member(s, slot, reason, err);
 }
 
 int coroutine_fn GRAPH_RDLOCK opus_array_write_update(OpusRaid *s)
@@ -277,7 +276,6 @@ void coroutine_fn GRAPH_RDLOCK opus_array_flush_all(OpusRaid *s, OpusFlush *f)
 {
     /* One that is being rebuilt holds guest data up to where that is done. */
     RaidMask use = raid_mask_first(s->geom.nr_slots) & ~opus_missing_at(s, 0);
-    OpusMember *replacement = opus_replacement_at(s, 0);
 
     f->s = s;
     f->nr = 0;
@@ -290,8 +288,12 @@ void coroutine_fn GRAPH_RDLOCK opus_array_flush_all(OpusRaid *s, OpusFlush *f)
     if (f->nr) {
         opus_parallel(flush_task, f, f->nr, f->nr);
     }
-    if (replacement && opus_member_flush(replacement) < 0) {
-        qatomic_set(&s->rebuild.replacement_failed, true);
+    RAID_MASK_FOREACH(slot, opus_replaced_slots(s)) {
+        OpusMember *replacement = opus_replacement_at(s, slot, 0);
+
+        if (replacement && opus_member_flush(replacement) < 0) {
+            qatomic_set(&s->rebuilds[slot].replacement_failed, true);
+        }
     }
 }
 
@@ -315,8 +317,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_flush(OpusRaid *s)
             ret = -EIO;
         }
     }
-    if (qatomic_read(&s->rebuild.replacement_failed)) {
-        opus_array_drop_replacement(s, "flush", -EIO);
+    if (unlikely(opus_replaced_slots(s))) {
+        opus_array_drop_failed_replacements(s, "flush");
     }
     return ret;
 }

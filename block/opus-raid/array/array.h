@@ -132,7 +132,8 @@ opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot);
  * (I8). Returns 0, or -EIO when the array has failed; a target that could not
  * be written has failed.
  */
-int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s);
+int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s,
+                                                            unsigned slot);
 
 /**
  * opus_array_rebuild_finish: the target holds all of its slot
@@ -140,7 +141,8 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s);
  * When it returns 0, all superblocks say so durably and requests use it like
  * the others. Otherwise the target or the array has failed.
  */
-int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s);
+int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s,
+                                                        unsigned slot);
 
 /**
  * opus_array_record_bad: record durably that a member holds nothing somewhere
@@ -171,13 +173,20 @@ opus_array_replace_begin(OpusRaid *s, OpusMember *m, unsigned slot);
  * takes over, and the member that had it is faulty
  *
  * Called while no request is in flight. Returns 0, or -EIO when the
- * replacement, the slot's member or the array has failed.
+ * replacement, the slot's member or the array has failed. If it is the
+ * replacement, the member that had the slot has it still.
  */
-int coroutine_fn GRAPH_RDLOCK opus_array_replace_finish(OpusRaid *s);
+int coroutine_fn GRAPH_RDLOCK opus_array_replace_finish(OpusRaid *s,
+                                                        unsigned slot);
 
-/* Give the replacement up: tell, durably, and go on without. */
+/* Give a slot's replacement up: tell, durably, and go on without. */
 void coroutine_fn GRAPH_RDLOCK
-opus_array_drop_replacement(OpusRaid *s, const char *reason, int err);
+opus_array_drop_replacement(OpusRaid *s, unsigned slot, const char *reason,
+                            int err);
+
+/* The same for all that were found to have failed, if any were. */
+void coroutine_fn GRAPH_RDLOCK
+opus_array_drop_failed_replacements(OpusRaid *s, const char *reason);
 
 /**
  * opus_array_resync_checkpoint: record durably how far the resync is

@@ -85,7 +85,11 @@ typedef struct OpusConsistencyOps {
 
     /* --- logs: of stripes, while the log is on -- */
 
-    /* Empty, and written to from now on; a unit may be waited for. */
+    /*
+     * Empty, and written to from now on; a unit may be waited for. What was
+     * logged before is made durable first, without meta_lock; with @slots
+     * empty that is all. Once it is, this may be called with meta_lock held.
+     */
     RaidMask coroutine_fn GRAPH_RDLOCK_PTR
     (*start)(OpusRaid *s, RaidMask slots);
     /* What members have is not to be believed. */

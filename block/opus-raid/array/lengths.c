@@ -67,16 +67,19 @@ bool coroutine_fn GRAPH_RDLOCK opus_member_is_short(const OpusRaid *s,
 
 int coroutine_fn GRAPH_RDLOCK opus_array_check_lengths(OpusRaid *s)
 {
-    OpusMember *replacement = qatomic_read(&s->rebuild.replacement);
-
     RAID_MASK_FOREACH(slot, opus_array_active_slots(s)) {
         if (opus_member_is_short(s, s->slots[slot]) &&
             opus_array_fail_spare_member(s, slot, OPUS_SHORTER, -EIO) < 0) {
             return -EIO;
         }
     }
-    if (replacement && opus_member_is_short(s, replacement)) {
-        return opus_array_write_failed(s, replacement, OPUS_SHORTER, -EIO);
+    RAID_MASK_FOREACH(slot, opus_replaced_slots(s)) {
+        OpusMember *m = opus_replacement_of(s, slot);
+
+        if (m && opus_member_is_short(s, m) &&
+            opus_array_write_failed(s, m, OPUS_SHORTER, -EIO) < 0) {
+            return -EIO;
+        }
     }
     return 0;
 }

@@ -19,7 +19,7 @@ static bool can_lose(const OpusRaid *s, RaidMask missing_slots, unsigned slot)
     for (unsigned i = 0; i < s->nr_members; i++) {
         const OpusMember *m = &s->members[i];
 
-        if (m->slot >= 0 && m != s->rebuild.replacement && m->condemned) {
+        if (m->slot >= 0 && !opus_is_replacement(s, m) && m->condemned) {
             lost_slots |= RAID_BIT(m->slot);
         }
     }
@@ -46,7 +46,8 @@ static bool may_give_up(OpusMember *m, void *opaque)
         return true;
     }
     /* An array can always do without a replacement. */
-    if (m != s->rebuild.replacement && !can_lose(s, missing_slots, m->slot)) {
+    if (m->slot >= 0 && !opus_is_replacement(s, m) &&
+        !can_lose(s, missing_slots, m->slot)) {
         return false;
     }
     qatomic_set(&m->condemned, true);

@@ -57,37 +57,37 @@ typedef struct OpusRaidOptions {
     uint64_t rebuild_speed_min;
 } OpusRaidOptions;
 
-/* The member that is rebuilt, or replaces another: see target.c. */
-typedef struct OpusRaidRebuild {
+/*
+ * What is rebuilt in a slot: its member, or one that is to replace that. See
+ * target.c.
+ */
+typedef struct OpusRebuild {
     /*
-     * The slot that is being rebuilt, or was last; -1: none. Changes only
-     * while no request is in flight.
-     */
-    int slot;
-    /*
-     * Atomic: below it, in member bytes, that slot holds what it should. Moves
+     * Atomic: below it, in member bytes, the slot holds what it should. Moves
      * up only while the stripes it passes are locked (I10), so the holder of
      * a stripe's lock knows on which side the stripe is. 0 when the member
-     * failed; UINT64_MAX once it is in sync.
+     * failed, or none was ever rebuilt; UINT64_MAX once it is in sync.
      */
     uint64_t done;
-    bool by_bitmap;             /* only what the bitmap names; as the slot */
+    bool by_bitmap;     /* only what that names; changes as @replacement */
     uint64_t checkpoint;        /* member bytes; under meta_lock */
     /*
-     * Atomic: the member that is to take over @slot from the one that holds
+     * Atomic: the member that is to take over the slot from the one that holds
      * it, or NULL. What is said above of the slot's member is then said of
      * this one: below @done it holds what the other does, and gets all writes.
      * No read goes to it. Set while no request is in flight.
      */
     OpusMember *replacement;
     bool replacement_failed;    /* atomic: it is to be dropped */
-} OpusRaidRebuild;
+    /* Main loop only */
+    struct BlockJob *job;       /* or NULL */
+    bool held;                  /* its job ended early; goes on by command */
+} OpusRebuild;
 
 /* Main loop only, but for what is atomic. */
 typedef struct OpusRaidJobs {
     QEMUBH *changed_bh;         /* looks whether there is a job to start */
     QEMUTimer *look_again;      /* looks again, a little later */
-    struct BlockJob *rebuild;   /* or NULL */
     struct BlockJob *resync;    /* or NULL */
     struct BlockJob *check;     /* or NULL */
     bool none_starts;           /* atomic: not until something else is done */
@@ -151,7 +151,9 @@ typedef struct OpusRaid {
      */
     uint64_t resync_done;
 
-    OpusRaidRebuild rebuild;
+    OpusRebuild rebuilds[RAID_MAX_MEMBERS];     /* by slot */
+    /* Atomic: slots with a replacement; changes with those. */
+    RaidMask replaced_slots;
     OpusRaidJobs jobs;
     OpusRaidCheck check;
     OpusRaidIdle idle;
@@ -198,11 +200,16 @@ static inline RaidMask opus_missing_at(OpusRaid *s, uint64_t member_off)
 {
     RaidMask missing_slots = opus_missing_slots(s);
 
-    if (unlikely(missing_slots) && missing_slots != OPUS_ALL_SLOTS &&
-        !OPUS_SABOTAGED(WRITES_PASS_REBUILD) &&
-        (member_off < qatomic_load_acquire(&s->rebuild.done) ||
-         (OPUS_SABOTAGED(REBUILT_TOO_EARLY) && s->rebuild.slot >= 0))) {
-        missing_slots &= ~RAID_BIT(s->rebuild.slot);
+    if (likely(!missing_slots) || missing_slots == OPUS_ALL_SLOTS ||
+        OPUS_SABOTAGED(WRITES_PASS_REBUILD)) {
+        return missing_slots;
+    }
+    RAID_MASK_FOREACH(slot, missing_slots) {
+        if (member_off < qatomic_load_acquire(&s->rebuilds[slot].done) ||
+            (OPUS_SABOTAGED(REBUILT_TOO_EARLY) && s->slots[slot] &&
+             s->slots[slot]->state == RAID_MEMBER_REBUILDING)) {
+            missing_slots &= ~RAID_BIT(slot);
+        }
     }
     return missing_slots;
 }
@@ -213,16 +220,37 @@ static inline RaidMask opus_written_slots(OpusRaid *s)
     return raid_mask_first(s->geom.nr_slots) & ~opus_missing_at(s, 0);
 }
 
-/* For the same: the member that must be written beside that of its slot. */
-static inline OpusMember *opus_replacement_at(OpusRaid *s,
+static inline OpusMember *opus_replacement_of(const OpusRaid *s, unsigned slot)
+{
+    return qatomic_read(&s->rebuilds[slot].replacement);
+}
+
+/* Slots that two members get the writes of, in some place at least. */
+static inline RaidMask opus_replaced_slots(const OpusRaid *s)
+{
+    return qatomic_read(&s->replaced_slots);
+}
+
+/*
+ * For the holder of the same lock: the member that must be written beside that
+ * of the slot, or NULL.
+ */
+static inline OpusMember *opus_replacement_at(OpusRaid *s, unsigned slot,
                                               uint64_t member_off)
 {
-    OpusMember *m = qatomic_read(&s->rebuild.replacement);
-
-    if (unlikely(m) && member_off < qatomic_load_acquire(&s->rebuild.done)) {
-        return m;
+    if (likely(!(opus_replaced_slots(s) & RAID_BIT(slot))) ||
+        member_off >= qatomic_load_acquire(&s->rebuilds[slot].done)) {
+        return NULL;
     }
-    return NULL;
+    return opus_replacement_of(s, slot);
+}
+
+/* Does it stand beside the member of its slot? */
+static inline bool opus_is_replacement(const OpusRaid *s, const OpusMember *m)
+{
+    int slot = qatomic_read(&m->slot);
+
+    return slot >= 0 && opus_replacement_of(s, slot) == m;
 }
 
 /* One that was going to replace another, and is not any more. */
@@ -232,10 +260,10 @@ static inline bool opus_member_was_replacement(const OpusMember *m)
            (m->super.feature_map & MD_FEATURE_REPLACEMENT);
 }
 
-/* The member that is rebuilt, or was last; rebuild.slot is not -1. */
-static inline OpusMember *opus_rebuild_target(const OpusRaid *s)
+/* The member of a slot that is rebuilt, if any is; it may be NULL. */
+static inline OpusMember *opus_rebuild_target(const OpusRaid *s, unsigned slot)
 {
-    return qatomic_read(&s->rebuild.replacement) ?: s->slots[s->rebuild.slot];
+    return opus_replacement_of(s, slot) ?: s->slots[slot];
 }
 
 static inline bool opus_slot_usable(OpusRaid *s, unsigned slot)

@@ -98,15 +98,17 @@ static void super_update(OpusRaid *s, OpusMember *m, uint64_t now)
                                 qatomic_read(&m->corrected_reads);
 
     super->feature_map &= ~MD_FEATURE_REPLACEMENT;
-    if (m == s->rebuild.replacement) {
+    if (opus_is_replacement(s, m)) {
         super->feature_map |= MD_FEATURE_REPLACEMENT;
     }
     if (m->state == RAID_MEMBER_REBUILDING) {
         /* Only this far does it claim to hold its slot (I8). */
+        const OpusRebuild *r = m->slot >= 0 ? &s->rebuilds[m->slot] : NULL;
+
         super->feature_map |= MD_FEATURE_RECOVERY_OFFSET;
         super->feature_map &= ~MD_FEATURE_RECOVERY_BITMAP;
-        super->recovery_offset = s->rebuild.checkpoint / RAID_SECTOR_BYTES;
-        if (s->rebuild.by_bitmap) {
+        super->recovery_offset = r ? r->checkpoint / RAID_SECTOR_BYTES : 0;
+        if (r && r->by_bitmap) {
             super->feature_map |= MD_FEATURE_RECOVERY_BITMAP;
             super->recovery_offset = 0;
         }
@@ -168,7 +170,7 @@ static int coroutine_fn GRAPH_RDLOCK write_super(OpusMember *m)
 
 typedef struct SuperWrite {
     OpusRaid *s;
-    OpusMember *members[RAID_MAX_MEMBERS + 1];
+    OpusMember *members[RAID_MAX_MEMBERS * 2];      /* replacements, too */
     RaidMask failed_slots;
 } SuperWrite;
 
@@ -176,22 +178,26 @@ static void coroutine_fn GRAPH_RDLOCK super_write_task(void *opaque,
                                                        unsigned i)
 {
     SuperWrite *w = opaque;
+    OpusMember *m = w->members[i];
 
-    if (write_super(w->members[i]) == 0) {
+    if (write_super(m) == 0) {
         return;
     }
-    if (w->members[i] == w->s->rebuild.replacement) {
-        qatomic_set(&w->s->rebuild.replacement_failed, true);
+    if (opus_is_replacement(w->s, m)) {
+        qatomic_set(&w->s->rebuilds[m->slot].replacement_failed, true);
     } else {
-        w->failed_slots |= RAID_BIT(w->members[i]->slot);
+        w->failed_slots |= RAID_BIT(m->slot);
     }
 }
 
 RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
                                                        RaidMask slots)
 {
-    SuperWrite w = { .s = s };
+    OPUS_UNINITIALIZED SuperWrite w;
     unsigned nr = 0;
+
+    w.s = s;
+    w.failed_slots = 0;
 
     opus_assert_meta_locked(s);
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
@@ -201,9 +207,13 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
             super_update(s, s->slots[slot], now);
             w.members[nr++] = s->slots[slot];
         }
-        if (s->rebuild.replacement && s->rebuild.replacement->slot >= 0) {
-            super_update(s, s->rebuild.replacement, now);
-            w.members[nr++] = s->rebuild.replacement;
+        RAID_MASK_FOREACH(slot, opus_replaced_slots(s)) {
+            OpusMember *m = opus_replacement_of(s, slot);
+
+            if (opus_is_replacement(s, m)) {
+                super_update(s, m, now);
+                w.members[nr++] = m;
+            }
         }
     }
     if (nr) {
@@ -218,6 +228,25 @@ int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
     opus_assert_meta_locked(s);
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         super_update(s, m, update_time(s));
+    }
+    return write_super(m);
+}
+
+int coroutine_fn GRAPH_RDLOCK
+opus_metadata_write_successor(OpusRaid *s, OpusMember *m,
+                              const OpusMember *old)
+{
+    opus_assert_meta_locked(s);
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        MdSuper *super = &m->super;
+
+        super_update(s, m, update_time(s));
+        super->feature_map &= ~(MD_FEATURE_REPLACEMENT |
+                                MD_FEATURE_RECOVERY_OFFSET);
+        super->recovery_offset = 0;
+        if (old->super.dev_number < super->max_dev) {
+            super->roles[old->super.dev_number] = MD_ROLE_FAULTY;
+        }
     }
     return write_super(m);
 }

@@ -26,9 +26,9 @@ opus_metadata_read(BdrvChild *child, MdSuper *super, int *io_error);
  * @slots: slots with a member
  *
  * Takes what they say from @s: event count, states, clean or dirty. All are
- * written at the same time, each with FUA; returns when all are done. So is
- * that of a member that is going to replace another; if it can't be written,
- * @s->rebuild.replacement_failed is set.
+ * written at the same time, each with FUA; returns when all are done. So are
+ * those of members that are going to replace others; where one can't be
+ * written, the slot's replacement_failed is set.
  *
  * Returns the slots whose member could not be written. Called with meta_lock
  * held.
@@ -39,6 +39,16 @@ RaidMask coroutine_fn GRAPH_RDLOCK opus_metadata_write(OpusRaid *s,
 /* The same for a spare, which has no slot. Returns 0 or a negative errno. */
 int coroutine_fn GRAPH_RDLOCK opus_metadata_write_spare(OpusRaid *s,
                                                         OpusMember *m);
+
+/**
+ * opus_metadata_write_successor: @m, which replaces @old, says that it has
+ *
+ * No other superblock says so yet. Returns 0 or a negative errno. Called with
+ * meta_lock held.
+ */
+int coroutine_fn GRAPH_RDLOCK
+opus_metadata_write_successor(OpusRaid *s, OpusMember *m,
+                              const OpusMember *old);
 
 /**
  * opus_metadata_restart_recovery: @m claims to hold nothing of its slot

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Array target: the member that is rebuilt, and how it comes into use
+ * Array target: members that are rebuilt, and how they come into use
  *
- * Owns: OpusRaid.rebuild.
+ * Owns: OpusRaid.rebuilds.
  * Must not know: what is copied, and when.
  * Threads: any; meta_lock is held across superblock writes.
  * Invariants: I6, I8.
@@ -31,19 +31,20 @@
 int coroutine_fn GRAPH_RDLOCK
 opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
 {
+    OpusRebuild *r = &s->rebuilds[slot];
+
     QEMU_LOCK_GUARD(&s->meta_lock);
 
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         if (s->slots[slot]) {
             s->slots[slot]->slot = -1;
         }
-        s->rebuild.by_bitmap = m->state == RAID_MEMBER_STALE;
+        r->by_bitmap = m->state == RAID_MEMBER_STALE;
         raid_member_state_set(&m->state, RAID_MEMBER_REBUILDING);
         m->slot = slot;
         s->slots[slot] = m;
-        s->rebuild.slot = slot;
-        s->rebuild.checkpoint = 0;
-        qatomic_set(&s->rebuild.done, 0);
+        r->checkpoint = 0;
+        qatomic_set(&r->done, 0);
         opus_note_flags(s);
     }
     /*
@@ -51,7 +52,7 @@ opus_array_rebuild_begin(OpusRaid *s, OpusMember *m, unsigned slot)
      * others say so, too, its own must not any more: alone it would be started.
      * If it can't be written, the update finds that out.
      */
-    if (s->rebuild.by_bitmap) {
+    if (r->by_bitmap) {
         opus_metadata_write_spare(s, m);
     }
     return opus_array_update(s, 0, NULL, 0);
@@ -66,11 +67,12 @@ static int coroutine_fn GRAPH_RDLOCK flush_target(OpusRaid *s, OpusMember *m)
     return ret < 0 ? opus_array_write_failed(s, m, "flush", ret) : 0;
 }
 
-int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s)
+int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s,
+                                                            unsigned slot)
 {
-    unsigned slot = s->rebuild.slot;
-    OpusMember *m = opus_rebuild_target(s);
-    uint64_t done = qatomic_read(&s->rebuild.done);
+    OpusRebuild *r = &s->rebuilds[slot];
+    OpusMember *m = opus_rebuild_target(s, slot);
+    uint64_t done = qatomic_read(&r->done);
     RaidMask failed_slots;
     int ret = flush_target(s, m);
 
@@ -82,20 +84,20 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_checkpoint(OpusRaid *s)
         return -EIO;
     }
     if (m->state != RAID_MEMBER_REBUILDING || m->slot < 0 ||
-        qatomic_read(&s->rebuild.replacement_failed)) {
+        qatomic_read(&r->replacement_failed)) {
         return 0;
     }
-    s->rebuild.checkpoint = done;
+    r->checkpoint = done;
     failed_slots = opus_metadata_write(s, RAID_BIT(slot));
     trace_opus_raid_checkpoint(s->bs, slot, done, failed_slots ? -EIO : 0);
     return failed_slots ? opus_array_update(s, failed_slots,
                                             "superblock write", -EIO) : 0;
 }
 
-int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
+int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s,
+                                                        unsigned slot)
 {
     const OpusConsistencyOps *regions = opus_regions(s);
-    unsigned slot = s->rebuild.slot;
     OpusMember *m = s->slots[slot];
     RaidArrayState state_before;
     RaidMask failed_slots = 0;
@@ -130,7 +132,7 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
     }
     ret = opus_array_commit(s, &failed_slots);
     if (!(failed_slots & RAID_BIT(slot))) {
-        qatomic_set(&s->rebuild.done, UINT64_MAX);
+        qatomic_set(&s->rebuilds[slot].done, UINT64_MAX);
     }
     opus_array_publish(s, failed_slots, state_before, 0, NULL, 0);
     if (ret == 0 && m->state == RAID_MEMBER_IN_SYNC) {
@@ -141,39 +143,81 @@ int coroutine_fn GRAPH_RDLOCK opus_array_rebuild_finish(OpusRaid *s)
     return -EIO;
 }
 
-void coroutine_fn GRAPH_RDLOCK opus_array_forget_replacement(OpusRaid *s)
+/* The slot has one member, or none, from now on. Under state_lock. */
+static void end_replacement(OpusRaid *s, unsigned slot, uint64_t done)
 {
-    OpusMember *m = s->rebuild.replacement;
+    qatomic_set(&s->rebuilds[slot].done, done);
+    qatomic_set(&s->replaced_slots, s->replaced_slots & ~RAID_BIT(slot));
+    qatomic_set(&s->rebuilds[slot].replacement, NULL);
+}
+
+void opus_array_forget_rebuilds(OpusRaid *s, RaidMask failed_slots)
+{
+    QEMU_LOCK_GUARD(&s->state_lock);
+    RAID_MASK_FOREACH(slot, failed_slots) {
+        end_replacement(s, slot, 0);
+    }
+}
+
+/* It is faulty, and gets no more writes. Called with meta_lock held. */
+static void coroutine_fn GRAPH_RDLOCK
+forget_replacement(OpusRaid *s, unsigned slot, const char *reason, int err)
+{
+    OpusMember *m = opus_replacement_of(s, slot);
+    g_autofree char *text = g_strdup_printf("%s: %s", reason, strerror(-err));
 
     opus_assert_meta_locked(s);
-    qatomic_set(&s->rebuild.replacement_failed, false);
+    qatomic_set(&s->rebuilds[slot].replacement_failed, false);
     if (!m) {
         return;
     }
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
-        qatomic_set(&s->rebuild.done, 0);
-        qatomic_set(&s->rebuild.replacement, NULL);
+        end_replacement(s, slot, 0);
         raid_member_state_set(&m->state, RAID_MEMBER_FAULTY);
-        m->slot = -1;
+        qatomic_set(&m->slot, -1);
     }
     error_report("opus-raid node '%s': member '%s' failed, which was going to "
-                 "replace slot %d", bdrv_get_node_name(s->bs),
-                 opus_member_name(m), s->rebuild.slot);
+                 "replace slot %u: %s", bdrv_get_node_name(s->bs),
+                 opus_member_name(m), slot, text);
+    qapi_event_send_opus_raid_member_failed(bdrv_get_node_name(s->bs),
+                                            opus_member_node(m), slot, text);
+}
+
+RaidMask coroutine_fn GRAPH_RDLOCK
+opus_array_forget_failed_replacements(OpusRaid *s, const char *reason)
+{
+    RaidMask failed_slots = 0;
+
+    opus_assert_meta_locked(s);
+    RAID_MASK_FOREACH(slot, opus_replaced_slots(s)) {
+        if (qatomic_read(&s->rebuilds[slot].replacement_failed)) {
+            forget_replacement(s, slot, reason, -EIO);
+            failed_slots |= RAID_BIT(slot);
+        }
+    }
+    return failed_slots;
 }
 
 void coroutine_fn GRAPH_RDLOCK
-opus_array_drop_replacement(OpusRaid *s, const char *reason, int err)
+opus_array_drop_replacement(OpusRaid *s, unsigned slot, const char *reason,
+                            int err)
 {
     QEMU_LOCK_GUARD(&s->meta_lock);
-    OpusMember *m = s->rebuild.replacement;
-    g_autofree char *text = g_strdup_printf("%s: %s", reason, strerror(-err));
 
-    if (m && s->state != RAID_ARRAY_FAILED) {
-        opus_array_forget_replacement(s);
+    if (opus_replacement_of(s, slot) && s->state != RAID_ARRAY_FAILED) {
+        forget_replacement(s, slot, reason, err);
         opus_array_update(s, 0, NULL, 0);
-        qapi_event_send_opus_raid_member_failed(bdrv_get_node_name(s->bs),
-                                                opus_member_node(m),
-                                                s->rebuild.slot, text);
+    }
+}
+
+void coroutine_fn GRAPH_RDLOCK
+opus_array_drop_failed_replacements(OpusRaid *s, const char *reason)
+{
+    QEMU_LOCK_GUARD(&s->meta_lock);
+
+    if (s->state != RAID_ARRAY_FAILED &&
+        opus_array_forget_failed_replacements(s, reason)) {
+        opus_array_update(s, 0, NULL, 0);
     }
 }
 
@@ -194,79 +238,123 @@ void coroutine_fn GRAPH_RDLOCK opus_array_restart_replacements(OpusRaid *s)
 int coroutine_fn GRAPH_RDLOCK
 opus_array_replace_begin(OpusRaid *s, OpusMember *m, unsigned slot)
 {
+    OpusRebuild *r = &s->rebuilds[slot];
+
     QEMU_LOCK_GUARD(&s->meta_lock);
 
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         raid_member_state_set(&m->state, RAID_MEMBER_REBUILDING);
         m->slot = slot;
-        s->rebuild.slot = slot;
-        s->rebuild.by_bitmap = false;
-        s->rebuild.checkpoint = 0;
-        s->rebuild.replacement_failed = false;
-        qatomic_set(&s->rebuild.done, 0);
-        qatomic_set(&s->rebuild.replacement, m);
+        r->by_bitmap = false;
+        r->checkpoint = 0;
+        r->replacement_failed = false;
+        qatomic_set(&r->done, 0);
+        qatomic_set(&r->replacement, m);
+        qatomic_set(&s->replaced_slots, s->replaced_slots | RAID_BIT(slot));
     }
     return opus_array_update(s, 0, NULL, 0);
 }
 
 /*
- * Its own superblock comes first, and is durable before the others change. Cut
- * before that, nothing has happened; cut after it, it says that the other is
- * faulty, and who holds the slot all the others know already.
+ * What the successor of a slot's member needs before it may say that it is one:
+ * bitmap and log of its own, then its superblock. All that it holds is durable.
+ * Returns false when it did not take any of these.
  */
-static int coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, OpusMember *m)
+static bool coroutine_fn GRAPH_RDLOCK prepare_successor(OpusRaid *s,
+                                                        unsigned slot)
 {
     const OpusConsistencyOps *regions = opus_regions(s);
-    unsigned slot = s->rebuild.slot;
+    const OpusConsistencyOps *log = opus_active_log(s);
     OpusMember *old = s->slots[slot];
-    RaidMask others = raid_mask_first(s->geom.nr_slots) &
-                      ~opus_array_lost_slots(s) & ~RAID_BIT(slot);
-    RaidMask failed_slots;
+    OpusMember *m = opus_replacement_of(s, slot);
+    RaidMask failed_slots = 0;
 
+    /* Nothing is in flight that would look for the other here. */
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
-        raid_member_state_set(&old->state, RAID_MEMBER_FAULTY);
-        old->slot = -1;
-        raid_member_state_set(&m->state, RAID_MEMBER_IN_SYNC);
         s->slots[slot] = m;
-        qatomic_set(&s->rebuild.replacement, NULL);
-        qatomic_set(&s->rebuild.done, UINT64_MAX);
-        opus_note_flags(s);
         s->events++;
     }
-    failed_slots = regions ? regions->join(s, RAID_BIT(slot)) : 0;
-    if (!failed_slots && opus_metadata_write_spare(s, m) < 0) {
+    if (regions) {
+        failed_slots = regions->join(s, RAID_BIT(slot));
+    }
+    if (!failed_slots && log) {
+        failed_slots = log->start(s, RAID_BIT(slot));
+    }
+    if (!failed_slots && opus_metadata_write_successor(s, m, old) < 0) {
         failed_slots = RAID_BIT(slot);
     }
-    /* There may be no other left. */
-    if (!failed_slots && regions && others) {
-        failed_slots = regions->count_event(s, others, s->events);
+    WITH_QEMU_LOCK_GUARD(&s->state_lock) {
+        s->slots[slot] = old;
     }
+    return !failed_slots;
+}
+
+/*
+ * Its own superblock comes first, and is durable before the others change. Cut
+ * before that, nothing has happened; cut after it, it says that the other is
+ * faulty, and who holds the slot all the others know already. If it can't be
+ * written, or perhaps is and does not say so, all the others get one event more
+ * than it may have.
+ */
+static bool coroutine_fn GRAPH_RDLOCK take_over(OpusRaid *s, unsigned slot)
+{
+    const OpusConsistencyOps *regions = opus_regions(s);
+    const OpusConsistencyOps *log = opus_active_log(s);
+    OpusMember *m = opus_replacement_of(s, slot);
+    OpusMember *old = s->slots[slot];
+    bool ok = prepare_successor(s, slot);
+    RaidMask others = opus_array_active_slots(s);
+    RaidMask lost_log = 0;
+    RaidMask failed_slots;
+
+    if (!ok) {
+        /* The old one's log has been written to as if it were another's. */
+        lost_log = log ? log->start(s, RAID_BIT(slot)) : 0;
+        forget_replacement(s, slot, "superblock or log write", -EIO);
+    } else {
+        QEMU_LOCK_GUARD(&s->state_lock);
+        raid_member_state_set(&old->state, RAID_MEMBER_FAULTY);
+        qatomic_set(&old->slot, -1);
+        raid_member_state_set(&m->state, RAID_MEMBER_IN_SYNC);
+        s->slots[slot] = m;
+        end_replacement(s, slot, UINT64_MAX);
+        opus_note_flags(s);
+        others &= ~RAID_BIT(slot);
+    }
+    /* There may be no other left. */
+    failed_slots = regions && others
+                   ? regions->count_event(s, others, s->events) : 0;
     if (!failed_slots) {
         failed_slots = opus_metadata_write(s, others);
     }
-    if (failed_slots) {
+    failed_slots |= lost_log;
+    if (failed_slots || !ok) {
         opus_array_update(s, failed_slots, "superblock write", -EIO);
     }
-    return failed_slots & RAID_BIT(slot) ? -EIO : 0;
+    return ok;
 }
 
-int coroutine_fn GRAPH_RDLOCK opus_array_replace_finish(OpusRaid *s)
+int coroutine_fn GRAPH_RDLOCK opus_array_replace_finish(OpusRaid *s,
+                                                        unsigned slot)
 {
-    OpusMember *m = qatomic_read(&s->rebuild.replacement);
+    const OpusConsistencyOps *log = opus_active_log(s);
+    OpusMember *m = opus_replacement_of(s, slot);
 
-    if (m) {
+    if (m && log) {
+        /* An empty log says that what was written before is durable. */
+        opus_array_flush(s);
+        log->start(s, 0);
+    } else if (m) {
         flush_target(s, m);
     }
-    if (qatomic_read(&s->rebuild.replacement_failed)) {
-        opus_array_drop_replacement(s, "superblock write or flush", -EIO);
-    }
+    opus_array_drop_failed_replacements(s, "superblock write or flush");
     QEMU_LOCK_GUARD(&s->meta_lock);
-    m = s->rebuild.replacement;
-    if (!m || s->state == RAID_ARRAY_FAILED || take_over(s, m) < 0) {
+    m = opus_replacement_of(s, slot);
+    if (!m || s->state == RAID_ARRAY_FAILED || !take_over(s, slot)) {
         return -EIO;
     }
     qapi_event_send_opus_raid_member_in_sync(bdrv_get_node_name(s->bs),
-                                             opus_member_node(m), m->slot);
+                                             opus_member_node(m), slot);
     return 0;
 }
 

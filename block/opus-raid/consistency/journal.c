@@ -144,9 +144,6 @@ static RaidMask coroutine_fn GRAPH_RDLOCK journal_start(OpusRaid *s,
     OpusJournal *j = opus_journal(s);
     RaidMask failed_slots = 0;
 
-    if (!slots) {
-        return 0;
-    }
     hold(j);
     /* These units are newer than what may not be durable yet. */
     if (j->unflushed && opus_array_flush(s) < 0) {
@@ -154,6 +151,10 @@ static RaidMask coroutine_fn GRAPH_RDLOCK journal_start(OpusRaid *s,
         return 0;               /* the array has failed */
     }
     j->unflushed = false;
+    if (!slots) {
+        let_go(j);
+        return 0;
+    }
     RAID_MASK_FOREACH(slot, slots) {
         if (write_extension(j, s->slots[slot]) < 0) {
             failed_slots |= RAID_BIT(slot);

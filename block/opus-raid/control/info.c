@@ -33,8 +33,8 @@ QEMU_BUILD_BUG_ON((int)RAID_MEMBER__MAX != (int)OPUS_RAID_MEMBER_STATE__MAX);
 QEMU_BUILD_BUG_ON((int)RAID_POLICY_FORCE !=
                   (int)OPUS_RAID_ASSEMBLE_POLICY_FORCE);
 
-static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(OpusMember *m,
-                                                    uint64_t rebuilt)
+static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(const OpusRaid *s,
+                                                    OpusMember *m)
 {
     OpusRaidMemberInfo *info = g_new0(OpusRaidMemberInfo, 1);
 
@@ -59,7 +59,7 @@ static OpusRaidMemberInfo *GRAPH_RDLOCK member_info(OpusMember *m,
     info->failfast = opus_member_is_failfast(m);
     if (m->state == RAID_MEMBER_REBUILDING && m->slot >= 0) {
         info->has_rebuilt = true;
-        info->rebuilt = rebuilt;
+        info->rebuilt = qatomic_read(&s->rebuilds[m->slot].done);
     }
     return info;
 }
@@ -78,17 +78,16 @@ static OpusRaidMemberInfoList *GRAPH_RDLOCK members_info(const OpusRaid *s)
 {
     OpusRaidMemberInfoList *list = NULL;
     OpusRaidMemberInfoList **tail = &list;
-    uint64_t rebuilt = qatomic_read(&s->rebuild.done);
 
     for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
-        QAPI_LIST_APPEND(tail, s->slots[slot] ? member_info(s->slots[slot],
-                                                            rebuilt)
+        QAPI_LIST_APPEND(tail, s->slots[slot] ? member_info(s, s->slots[slot])
                                               : empty_slot_info(slot));
     }
     for (unsigned i = 0; i < s->nr_members; i++) {
-        if (s->members[i].slot < 0 ||
-            &s->members[i] == s->rebuild.replacement) {
-            QAPI_LIST_APPEND(tail, member_info(&s->members[i], rebuilt));
+        OpusMember *m = &s->members[i];
+
+        if (m->slot < 0 || opus_is_replacement(s, m)) {
+            QAPI_LIST_APPEND(tail, member_info(s, m));
         }
     }
     return list;

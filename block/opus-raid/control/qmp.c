@@ -180,12 +180,7 @@ void qmp_opus_raid_replace_member(const char *node_name, const char *member,
     OpusMember *m = s ? opus_member_find(s, member, errp) : NULL;
     unsigned slot;
 
-    if (!m || !opus_replace_is_possible(s, errp)) {
-        return;
-    }
-    if (m->slot < 0 || m->state != RAID_MEMBER_IN_SYNC) {
-        error_setg(errp, "Member '%s' is %s: only one that is in sync can be "
-                   "replaced", member, raid_member_state_name(m->state));
+    if (!m || !opus_replace_is_possible(s, m, errp)) {
         return;
     }
     slot = m->slot;

@@ -132,23 +132,33 @@ void opus_job_let_go(OpusJob *job)
     bdrv_unref(bs);
 }
 
+/* Those of the slots, and the two others; NULL where there is none. */
+static BlockJob *job_at(const OpusRaid *s, unsigned i)
+{
+    return i < RAID_MAX_MEMBERS ? s->rebuilds[i].job :
+           i == RAID_MAX_MEMBERS ? s->jobs.resync : s->jobs.check;
+}
+
 void opus_job_set_speed(OpusRaid *s, uint64_t speed)
 {
-    BlockJob *jobs[] = { s->jobs.rebuild, s->jobs.resync, s->jobs.check };
-
     JOB_LOCK_GUARD();
-    for (unsigned i = 0; i < ARRAY_SIZE(jobs); i++) {
-        if (jobs[i]) {
+    for (unsigned i = 0; i < RAID_MAX_MEMBERS + 2; i++) {
+        BlockJob *job = job_at(s, i);
+
+        if (job) {
             /* One that has just ended does not mind. */
-            block_job_set_speed_locked(jobs[i], speed, NULL);
+            block_job_set_speed_locked(job, speed, NULL);
         }
     }
 }
 
 bool opus_job_none_running(const OpusRaid *s, Error **errp)
 {
-    const BlockJob *job = s->jobs.rebuild ?: s->jobs.resync ?: s->jobs.check;
+    const BlockJob *job = NULL;
 
+    for (unsigned i = 0; i < RAID_MAX_MEMBERS + 2 && !job; i++) {
+        job = job_at(s, i);
+    }
     if (job) {
         error_setg(errp, "Array '%s' is in use by job '%s': cancel it first",
                    bdrv_get_node_name(s->bs), job->job.id);

@@ -281,8 +281,10 @@ static void move_members(OpusRaid *s, OpusMember *to)
             s->slots[slot] = to + (s->slots[slot] - s->members);
         }
     }
-    if (s->rebuild.replacement) {
-        s->rebuild.replacement = to + (s->rebuild.replacement - s->members);
+    RAID_MASK_FOREACH(slot, opus_replaced_slots(s)) {
+        OpusMember *m = opus_replacement_of(s, slot);
+
+        qatomic_set(&s->rebuilds[slot].replacement, to + (m - s->members));
     }
     g_free(s->members);
     s->members = to;
@@ -354,17 +356,16 @@ static void detach(OpusRaid *s, OpusMember *m)
     WITH_QEMU_LOCK_GUARD(&s->state_lock) {
         opus_bad_log_close(m);
         for (unsigned slot = 0; slot < s->geom.nr_slots; slot++) {
+            OpusMember *replacement = opus_replacement_of(s, slot);
+
             if (s->slots[slot] == m) {
                 s->slots[slot] = NULL;
-                if (s->rebuild.slot == slot) {
-                    s->rebuild.slot = -1;
-                }
             } else if (s->slots[slot] > m) {
                 s->slots[slot]--;
             }
-        }
-        if (s->rebuild.replacement > m) {
-            s->rebuild.replacement--;
+            if (replacement > m) {
+                qatomic_set(&s->rebuilds[slot].replacement, replacement - 1);
+            }
         }
         s->nr_members--;
         memmove(m, m + 1, (s->nr_members - index) * sizeof(*m));
@@ -450,7 +451,9 @@ static int coroutine_fn GRAPH_RDLOCK fail_co(OpusRaid *s, void *opaque,
 static int coroutine_fn GRAPH_RDLOCK
 fail_replacement_co(OpusRaid *s, void *opaque, Error **errp)
 {
-    opus_array_drop_replacement(s, "by command", -ECANCELED);
+    unsigned *slot = opaque;
+
+    opus_array_drop_replacement(s, *slot, "by command", -ECANCELED);
     return 0;
 }
 
@@ -470,10 +473,10 @@ bool opus_member_fail(OpusRaid *s, const char *name, Error **errp)
                    raid_member_state_name(m->state));
         return false;
     }
-    if (m == s->rebuild.replacement) {
-        return opus_control_run(s, fail_replacement_co, NULL, errp) == 0;
-    }
     slot = m->slot;
+    if (opus_is_replacement(s, m)) {
+        return opus_control_run(s, fail_replacement_co, &slot, errp) == 0;
+    }
     if (!opus_array_can_lose(s, slot)) {
         error_setg(errp, "Array '%s' can't do without member '%s'",
                    bdrv_get_node_name(s->bs), name);

@@ -43,7 +43,7 @@ static bool is_refusal(int ret)
 void opus_refusal_note(const OpusRaid *s, OpusRefusal *r, const OpusMember *m,
                        int ret)
 {
-    if (m == qatomic_read(&s->rebuild.replacement) || m->slot < 0) {
+    if (m->slot < 0 || opus_is_replacement(s, m)) {
         return;                 /* it is dropped, whatever it has said */
     }
     if (is_refusal(ret)) {
@@ -266,11 +266,11 @@ static bool parity_refused(const OpusRaid *s, uint64_t stripe,
            ~raid_mask_first(s->geom.nr_data);
 }
 
-/* Members stay, and the request has failed: the replacement can't be right. */
+/* Members stay, and the request has failed: no replacement can be right. */
 static void GRAPH_RDLOCK keep_members(OpusRaid *s, const OpusRefusal *r)
 {
-    if (qatomic_read(&s->rebuild.replacement)) {
-        opus_array_drop_replacement(s, "write", r->err);
+    RAID_MASK_FOREACH(slot, opus_replaced_slots(s)) {
+        opus_array_drop_replacement(s, slot, "write", r->err);
     }
     say(s, r->err);
 }

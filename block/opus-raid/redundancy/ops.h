@@ -64,12 +64,12 @@ typedef struct OpusRedundancyOps {
                        uint64_t *bytes);
 
     /*
-     * Give @to, at @member_off, what belongs there. What can't be had is
-     * recorded as bad; -ENOSPC when it can't be.
+     * Give @to what belongs at @loc. What can't be had is recorded as bad;
+     * -ENOSPC when it can't be.
      */
     int coroutine_fn GRAPH_RDLOCK_PTR
     (*rebuild)(OpusRaid *s, uint64_t sync_off, uint64_t bytes, OpusMember *to,
-               uint64_t member_off);
+               RaidLoc loc);
 
     /* Is there nothing that could be wrong? */
     bool (*is_always_right)(const OpusRaid *s);

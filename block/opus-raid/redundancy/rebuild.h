@@ -8,19 +8,22 @@
 #include "block/opus-raid/array/opus-raid.h"
 #include "block/opus-raid/redundancy/window.h"
 
-/* Is there a slot whose member is being rebuilt? */
-bool opus_rebuild_is_active(const OpusRaid *s);
+/*
+ * Is a member being rebuilt for that slot? It may replace the one that holds
+ * it. Where no job is running, that is still to go on.
+ */
+bool opus_rebuild_is_active(const OpusRaid *s, unsigned slot);
 
 /**
- * opus_rebuild_step: rebuild the next few stripes
- * @pace:  tells how much, and when to stop early
+ * opus_rebuild_step: rebuild the next few stripes of a slot
+ * @limit: tells how much, and when to stop early
  * @bytes: set to the bytes of the member that were done; 0: nothing is left
  *
  * Locks the stripes against writers; afterwards those that were done are below
- * OpusRaid.rebuild_done. Returns 0, or a negative errno when the slot can't be
+ * OpusRebuild.done. Returns 0, or a negative errno when the slot can't be
  * computed, or the target or the array has failed.
  */
-int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
+int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s, unsigned slot,
                                                 const OpusStepLimit *limit,
                                                 uint64_t *bytes);
 
@@ -29,6 +32,6 @@ int coroutine_fn GRAPH_RDLOCK opus_rebuild_step(OpusRaid *s,
  *
  * See opus_array_rebuild_finish().
  */
-int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s);
+int coroutine_fn GRAPH_RDLOCK opus_rebuild_finish(OpusRaid *s, unsigned slot);
 
 #endif /* BLOCK_OPUS_RAID_REDUNDANCY_REBUILD_H */

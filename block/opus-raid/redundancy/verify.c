@@ -118,8 +118,8 @@ static int coroutine_fn GRAPH_RDLOCK
 write_column(OpusVerifyPiece *p, unsigned i, uint32_t lo, uint32_t hi)
 {
     OpusMember *m = p->s->slots[p->slots[i]];
-    OpusMember *too = p->slots[i] == p->s->rebuild.slot ?
-                      opus_replacement_at(p->s, p->member_off[i]) : NULL;
+    OpusMember *too = opus_replacement_at(p->s, p->slots[i],
+                                          p->member_off[i]);
     int ret = opus_member_pwrite(m, opus_member_data(m, p->member_off[i] + lo),
                                  column(p, i) + lo, hi - lo, 0);
     int err = !too ? 0 :

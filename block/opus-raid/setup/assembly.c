@@ -116,43 +116,47 @@ static bool target_fits(const OpusRaid *s, const RaidAssembly *a,
 }
 
 /*
- * Go on with a rebuild of an earlier run, from its checkpoint. What was in
+ * Go on with rebuilds of an earlier run, from their checkpoints. What was in
  * flight when the array was not closed cleanly may differ between its members,
- * on both sides of the checkpoint, so then it starts over. A member that only
+ * on both sides of a checkpoint, so then they start over. A member that only
  * gets what the bitmap names has no checkpoint; it starts over with that.
  */
 static void GRAPH_RDLOCK take_target(OpusRaid *s, const RaidAssembly *a,
-                        const RaidCandidate *candidates)
+                                     OpusMember *m)
 {
-    s->rebuild.slot = -1;
-    s->rebuild.checkpoint = 0;
-    s->rebuild.replacement = NULL;
-    s->rebuild.replacement_failed = false;
-    s->rebuild.by_bitmap = false;
+    OpusRebuild *r;
+
+    m->slot = md_super_role(&m->super);
+    s->slots[m->slot] = m;
+    r = &s->rebuilds[m->slot];
+    if (m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP) {
+        r->by_bitmap = opus_regions(s) &&
+                       opus_regions(s)->covers(s, a, &m->super);
+    } else if (a->resync_offset == MD_RESYNC_DONE) {
+        uint64_t done = MIN(m->super.recovery_offset, m->super.size_sectors) *
+                        RAID_SECTOR_BYTES;
+
+        r->checkpoint = QEMU_ALIGN_DOWN(done, a->geom.chunk_bytes);
+    }
+    qatomic_set(&r->done, r->checkpoint);
+}
+
+static void GRAPH_RDLOCK take_targets(OpusRaid *s, const RaidAssembly *a,
+                                      const RaidCandidate *candidates)
+{
+    for (unsigned slot = 0; slot < RAID_MAX_MEMBERS; slot++) {
+        assert(!s->rebuilds[slot].job);
+        s->rebuilds[slot] = (OpusRebuild) { 0 };
+    }
+    s->replaced_slots = 0;
     for (unsigned i = 0; i < s->nr_members; i++) {
         OpusMember *m = &s->members[i];
 
-        if (m->state != RAID_MEMBER_REBUILDING || !target_fits(s, a, m) ||
-            candidates[i].bad_log_unknown) {
-            continue;
+        if (m->state == RAID_MEMBER_REBUILDING && target_fits(s, a, m) &&
+            !candidates[i].bad_log_unknown) {
+            take_target(s, a, m);
         }
-        m->slot = md_super_role(&m->super);
-        s->slots[m->slot] = m;
-        s->rebuild.slot = m->slot;
-        if (m->super.feature_map & MD_FEATURE_RECOVERY_BITMAP) {
-            s->rebuild.by_bitmap = opus_regions(s) &&
-                                   opus_regions(s)->covers(s, a, &m->super);
-            break;
-        }
-        if (a->resync_offset == MD_RESYNC_DONE) {
-            uint64_t done = MIN(m->super.recovery_offset,
-                                m->super.size_sectors) * RAID_SECTOR_BYTES;
-
-            s->rebuild.checkpoint = QEMU_ALIGN_DOWN(done, a->geom.chunk_bytes);
-        }
-        break;
     }
-    qatomic_set(&s->rebuild.done, s->rebuild.checkpoint);
 }
 
 /* Where a resync goes on: at a whole unit. */
@@ -218,7 +222,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
         }
     }
 
-    take_target(s, a, candidates);
+    take_targets(s, a, candidates);
 
     s->geom = a->geom;
     s->size_sectors = s->members[a->freshest].super.size_sectors;

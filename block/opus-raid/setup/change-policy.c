@@ -118,7 +118,7 @@ static bool check_state(const OpusRaid *s, Error **errp)
         error_setg(errp, "Array '%s' is %s: its consistency policy can be "
                    "changed when it is optimal", node,
                    raid_array_state_name(s->state));
-    } else if (s->rebuild.replacement) {
+    } else if (opus_replaced_slots(s)) {
         error_setg(errp, "Array '%s' has a member that is being replaced: its "
                    "consistency policy can be changed when that is done", node);
     } else if (s->forced) {

@@ -46,7 +46,7 @@ static bool check_growable(const OpusRaid *s, Error **errp)
     } else if (s->state != RAID_ARRAY_OPTIMAL) {
         error_setg(errp, "Array '%s' is %s: it can grow when it is optimal",
                    node, raid_array_state_name(s->state));
-    } else if (s->rebuild.replacement) {
+    } else if (opus_replaced_slots(s)) {
         error_setg(errp, "Array '%s' can't grow while a member of it is being "
                    "replaced", node);
     } else if (s->slots[0]->super.minor_version == 0) {

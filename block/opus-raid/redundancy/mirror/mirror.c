@@ -19,6 +19,7 @@
 #include "block/opus-raid/redundancy/mirror/copies.h"
 #include "block/opus-raid/redundancy/mirror/mirror.h"
 #include "block/opus-raid/redundancy/no-room.h"
+#include "block/opus-raid/redundancy/salvage.h"
 
 /* One write to each usable copy of a piece of a chunk. */
 typedef struct CopyWrite {
@@ -27,9 +28,9 @@ typedef struct CopyWrite {
     size_t bytes;
     uint8_t *buf;
     unsigned nr;
-    OpusMember *members[RAID_MAX_MEMBERS + 1];      /* a replacement, too */
-    uint64_t member_off[RAID_MAX_MEMBERS + 1];
-    int rets[RAID_MAX_MEMBERS + 1];
+    OpusMember *members[RAID_MAX_MEMBERS * 2];      /* replacements, too */
+    uint64_t member_off[RAID_MAX_MEMBERS * 2];
+    int rets[RAID_MAX_MEMBERS * 2];
 } CopyWrite;
 
 static void coroutine_fn GRAPH_RDLOCK copy_write_task(void *opaque, unsigned i)
@@ -122,10 +123,8 @@ write_copies(OpusRaid *s, uint64_t array_off, CopyWrite *w)
 
         raid_map_copy(&s->geom, array_off, copy, &loc);
         add_write(w, s->slots[loc.slot], loc.member_off);
-        if (loc.slot == s->rebuild.slot) {
-            add_write(w, opus_replacement_at(s, loc.member_off),
-                      loc.member_off);
-        }
+        add_write(w, opus_replacement_at(s, loc.slot, loc.member_off),
+                  loc.member_off);
     }
     opus_parallel(copy_write_task, w, w->nr, w->nr);
     for (unsigned i = 0; i < w->nr; i++) {
@@ -340,16 +339,24 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t array_off,
     }
 }
 
-/*
- * Returns 0, -ENODATA when no copy of it can be read, or a negative errno; of
- * more than a crumb -EAGAIN, too.
- */
-static int coroutine_fn GRAPH_RDLOCK
-rebuild_piece(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
-              OpusMember *to, uint64_t member_off)
+/* A chunk of a copy that is rebuilt. */
+typedef struct MirrorRebuild {
+    OpusRaid *s;
+    uint64_t array_off;
+    void *buf;                  /* of all of it */
+    OpusMember *to;
+    uint64_t member_off;
+} MirrorRebuild;
+
+/* From any other copy; an OpusSalvageFn. */
+static int coroutine_fn GRAPH_RDLOCK rebuild_piece(void *opaque, uint32_t off,
+                                                   uint32_t bytes)
 {
+    const MirrorRebuild *r = opaque;
+    OpusRaid *s = r->s;
+    uint64_t array_off = r->array_off + off;
     RaidMask unreadable_slots = 0;
-    int ret = read_other_copy(s, array_off, buf, bytes, &unreadable_slots);
+    int ret = read_other_copy(s, array_off, r->buf, bytes, &unreadable_slots);
 
     if (ret == -ENODATA) {
         send_unreadable(s, array_off, bytes, unreadable_slots);
@@ -357,63 +364,34 @@ rebuild_piece(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
     if (ret < 0) {
         return ret;
     }
-    ret = opus_member_pwrite(to, opus_member_data(to, member_off), buf, bytes,
-                             0);
+    ret = opus_member_pwrite(r->to,
+                             opus_member_data(r->to, r->member_off + off),
+                             r->buf, bytes, 0);
     if (ret < 0) {
-        ret = opus_array_write_failed(s, to, "write", ret);
+        ret = opus_array_write_failed(s, r->to, "write", ret);
     }
     RAID_MASK_FOREACH(slot, unreadable_slots) {
-        if (ret == 0 && rewrite_copy(s, array_off, buf, bytes, slot) < 0) {
+        if (ret == 0 && rewrite_copy(s, array_off, r->buf, bytes, slot) < 0) {
             ret = -EIO;
         }
     }
     return ret;
 }
 
-/* What can be had of a chunk that can't be had as a whole; the rest is bad. */
-static int coroutine_fn GRAPH_RDLOCK
-rebuild_crumbs(OpusRaid *s, uint64_t array_off, void *buf, size_t bytes,
-               OpusMember *to, uint64_t member_off)
-{
-    size_t bad_bytes = 0;       /* in front of @done, recorded together */
-    size_t done = 0;
-    int ret = 0;
-
-    while (done < bytes && ret == 0) {
-        size_t here = MIN(bytes - done, OPUS_CRUMB_BYTES);
-
-        ret = rebuild_piece(s, array_off + done, buf, here, to,
-                            member_off + done);
-        if (ret == -ENODATA) {
-            bad_bytes += here;
-            ret = 0;
-        } else if (ret == 0 && bad_bytes) {
-            ret = opus_array_record_bad(s, to, member_off + done - bad_bytes,
-                                        bad_bytes);
-            bad_bytes = 0;
-        }
-        done += here;
-    }
-    if (ret == 0 && bad_bytes) {
-        ret = opus_array_record_bad(s, to, member_off + done - bad_bytes,
-                                    bad_bytes);
-    }
-    return ret;
-}
-
 int coroutine_fn GRAPH_RDLOCK
 opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, uint64_t bytes,
-                    OpusMember *to, uint64_t member_off)
+                    OpusMember *to, RaidLoc loc)
 {
-    void *buf = opus_bounce_alloc(bytes);
-    int ret = -ENOMEM;
+    MirrorRebuild r = {
+        .s = s,
+        .array_off = array_off,
+        .buf = opus_bounce_alloc(bytes),
+        .to = to,
+        .member_off = loc.member_off,
+    };
+    int ret = r.buf ? opus_salvage(s, to, loc.member_off, bytes, rebuild_piece,
+                                   &r) : -ENOMEM;
 
-    if (buf) {
-        ret = rebuild_piece(s, array_off, buf, bytes, to, member_off);
-    }
-    if (ret == -ENODATA || ret == -EAGAIN) {
-        ret = rebuild_crumbs(s, array_off, buf, bytes, to, member_off);
-    }
-    opus_bounce_free(buf, bytes);
+    opus_bounce_free(r.buf, bytes);
     return ret;
 }

@@ -40,8 +40,8 @@ opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
 
 /**
  * opus_mirror_rebuild: copy inside one chunk from a usable copy
- * @to:         the member of the slot that is rebuilt, or its replacement
- * @member_off: where the copy of @array_off lies there
+ * @to:  the member of the slot that is rebuilt, or its replacement
+ * @loc: where the copy of @array_off lies there
  *
  * Called with the chunk's lock held. What no copy has is recorded as bad.
  * Returns 0 when that is done or the slot's member has failed, -ENOSPC when it
@@ -49,6 +49,6 @@ opus_mirror_zero(OpusRaid *s, uint64_t array_off, size_t bytes,
  */
 int coroutine_fn GRAPH_RDLOCK
 opus_mirror_rebuild(OpusRaid *s, uint64_t array_off, uint64_t bytes,
-                    OpusMember *to, uint64_t member_off);
+                    OpusMember *to, RaidLoc loc);
 
 #endif /* BLOCK_OPUS_RAID_REDUNDANCY_MIRROR_MIRROR_H */

@@ -37,7 +37,7 @@ typedef struct StripeOps {
     OpusRaid *s;
     BdrvRequestFlags flags;
     unsigned nr;
-    StripeOp ops[(RAID_MAX_MEMBERS + 1) * RAID_PLAN_MAX_BANDS];
+    StripeOp ops[RAID_MAX_MEMBERS * 2 * RAID_PLAN_MAX_BANDS];
 } StripeOps;
 
 static void coroutine_fn GRAPH_RDLOCK read_task(void *opaque, unsigned i)
@@ -103,18 +103,21 @@ static void collect_ops(OpusRaid *s, const OpusColumns *c, bool writes,
     }
 }
 
-/* What the slot's member gets, one that is going to replace it gets, too. */
+/* What a slot's member gets, one that is going to replace it gets, too. */
 static void add_replacement_ops(OpusRaid *s, const RaidPlan *plan,
                                 StripeOps *ops)
 {
-    OpusMember *m = opus_replacement_at(s, raid_stripe_member_off(&s->geom,
-                                                               plan->stripe));
+    uint64_t off = raid_stripe_member_off(&s->geom, plan->stripe);
     unsigned nr = ops->nr;
 
-    for (unsigned i = 0; i < nr && unlikely(m); i++) {
-        if (ops->ops[i].m == s->slots[s->rebuild.slot]) {
-            ops->ops[ops->nr] = ops->ops[i];
-            ops->ops[ops->nr++].m = m;
+    RAID_MASK_FOREACH(slot, opus_replaced_slots(s)) {
+        OpusMember *m = opus_replacement_at(s, slot, off);
+
+        for (unsigned i = 0; i < nr && m; i++) {
+            if (ops->ops[i].m == s->slots[slot]) {
+                ops->ops[ops->nr] = ops->ops[i];
+                ops->ops[ops->nr++].m = m;
+            }
         }
     }
 }

@@ -23,6 +23,7 @@
 #include "block/opus-raid/member/write.h"
 #include "block/opus-raid/redundancy/parity/stripe-ops.h"
 #include "block/opus-raid/redundancy/parity/stripe.h"
+#include "block/opus-raid/redundancy/salvage.h"
 #include "block/opus-raid/trace.h"
 
 /* A chunk is rebuilt in pieces of this size, so that buffers stay small. */
@@ -198,7 +199,6 @@ static int coroutine_fn GRAPH_RDLOCK lose_parity(OpusRaid *s,
                                                  const RaidPlan *plan)
 {
     uint64_t base = raid_stripe_member_off(&s->geom, plan->stripe);
-    OpusMember *replacement = opus_replacement_at(s, base);
     int ret = 0;
 
     for (unsigned i = 0; i < plan->nr_bands; i++) {
@@ -206,15 +206,15 @@ static int coroutine_fn GRAPH_RDLOCK lose_parity(OpusRaid *s,
 
         RAID_MASK_FOREACH(role, band->lose) {
             unsigned slot = raid_stripe_slot(&s->geom, plan->stripe, role);
+            OpusMember *too = opus_replacement_at(s, slot, base);
             uint64_t off = base + band->lo;
 
             if (ret == 0) {
                 ret = opus_array_record_bad(s, s->slots[slot], off,
                                             band->hi - band->lo);
             }
-            if (ret == 0 && replacement && slot == s->rebuild.slot) {
-                ret = opus_array_record_bad(s, replacement, off,
-                                            band->hi - band->lo);
+            if (ret == 0 && too) {
+                ret = opus_array_record_bad(s, too, off, band->hi - band->lo);
             }
         }
     }
@@ -336,28 +336,38 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
     return ret;
 }
 
+/* Part of a chunk that is rebuilt. */
+typedef struct StripeRebuild {
+    OpusRaid *s;
+    uint64_t stripe;
+    OpusMember *to;
+    unsigned slot;
+    uint32_t lo;
+} StripeRebuild;
+
 /*
  * One attempt; -EAGAIN when @unreadable has become larger, -ENODATA when it is
  * too large.
  */
 static int coroutine_fn GRAPH_RDLOCK
-try_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
-            uint32_t hi, OpusUnreadable *unreadable)
+try_rebuild(const StripeRebuild *r, uint32_t lo, uint32_t hi,
+            OpusUnreadable *unreadable)
 {
-    unsigned slot = s->rebuild.slot;
-    unsigned role = raid_stripe_role(&s->geom, stripe, slot);
-    RaidMask missing_slots = opus_missing_slots(s) | RAID_BIT(slot);
-    uint64_t off = raid_stripe_member_off(&s->geom, stripe) + lo;
+    OpusRaid *s = r->s;
+    unsigned role = raid_stripe_role(&s->geom, r->stripe, r->slot);
+    uint64_t off = raid_stripe_member_off(&s->geom, r->stripe) + lo;
+    RaidMask missing_slots = opus_missing_at(s, off);
     OPUS_UNINITIALIZED OpusColumns c;
     RaidPlan plan;
     int ret;
 
     if (missing_slots == OPUS_ALL_SLOTS ||
-        (unreadable->slots && !trusted_in_stripe(s, stripe))) {
+        (unreadable->slots && !trusted_in_stripe(s, r->stripe))) {
         return -EIO;
     }
-    if (!raid_plan_rebuild(&s->geom, stripe, lo, hi, slot, missing_slots,
-                           unreadable->slots, &plan)) {
+    missing_slots |= RAID_BIT(r->slot);
+    if (!raid_plan_rebuild(&s->geom, r->stripe, lo, hi, r->slot,
+                           missing_slots, unreadable->slots, &plan)) {
         return -ENODATA;
     }
     ret = opus_columns_alloc(&c, &s->geom, &plan, false);
@@ -367,10 +377,10 @@ try_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
     ret = opus_stripe_read_members(s, &c, unreadable);
     if (ret == 0) {
         opus_columns_recover(&c);
-        ret = opus_member_pwrite(to, opus_member_data(to, off),
+        ret = opus_member_pwrite(r->to, opus_member_data(r->to, off),
                                  opus_column(&c, role, 0), hi - lo, 0);
         if (ret < 0) {
-            ret = opus_array_write_failed(s, to, "write", ret);
+            ret = opus_array_write_failed(s, r->to, "write", ret);
         }
         if (ret == 0 && unreadable->slots) {
             ret = opus_stripe_rewrite_members(
@@ -399,15 +409,15 @@ static void GRAPH_RDLOCK send_unreadable(OpusRaid *s, uint64_t member_off,
  * this is done, 0 when it has to be computed, or a negative errno.
  */
 static int coroutine_fn GRAPH_RDLOCK
-copy_piece(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
-           uint32_t hi)
+copy_piece(const StripeRebuild *r, uint32_t lo, uint32_t hi)
 {
-    OpusMember *from = s->slots[s->rebuild.slot];
-    uint64_t off = raid_stripe_member_off(&s->geom, stripe) + lo;
+    OpusRaid *s = r->s;
+    OpusMember *from = s->slots[r->slot];
+    uint64_t off = raid_stripe_member_off(&s->geom, r->stripe) + lo;
     void *buf;
     int ret;
 
-    if (from == to ||
+    if (from == r->to ||
         opus_member_is_bad(from, opus_member_data(from, off), hi - lo)) {
         return 0;
     }
@@ -417,80 +427,52 @@ copy_piece(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
     }
     ret = opus_member_pread(from, opus_member_data(from, off), buf, hi - lo);
     if (ret < 0) {
-        ret = opus_array_read_failed(s, s->rebuild.slot, ret);
+        ret = opus_array_read_failed(s, r->slot, ret);
     } else {
-        ret = opus_member_pwrite(to, opus_member_data(to, off), buf, hi - lo,
-                                 0);
-        ret = ret < 0 ? opus_array_write_failed(s, to, "write", ret) : 1;
+        ret = opus_member_pwrite(r->to, opus_member_data(r->to, off), buf,
+                                 hi - lo, 0);
+        ret = ret < 0 ? opus_array_write_failed(s, r->to, "write", ret) : 1;
     }
     opus_bounce_free(buf, hi - lo);
     return ret;
 }
 
-/* Returns 0, -ENODATA when it can't be computed, or a negative errno. */
-static int coroutine_fn GRAPH_RDLOCK
-rebuild_piece(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
-              uint32_t hi)
+/* An OpusSalvageFn. */
+static int coroutine_fn GRAPH_RDLOCK rebuild_piece(void *opaque, uint32_t off,
+                                                   uint32_t bytes)
 {
+    const StripeRebuild *r = opaque;
     OpusUnreadable unreadable = { 0 };
-    int ret = copy_piece(s, stripe, to, lo, hi);
+    uint32_t lo = r->lo + off;
+    int ret = copy_piece(r, lo, lo + bytes);
 
     if (ret) {
         return MIN(ret, 0);
     }
     do {
-        ret = try_rebuild(s, stripe, to, lo, hi, &unreadable);
+        ret = try_rebuild(r, lo, lo + bytes, &unreadable);
     } while (ret == -EAGAIN);
     if (ret == -ENODATA) {
-        send_unreadable(s, raid_stripe_member_off(&s->geom, stripe) + lo,
-                        hi - lo, unreadable.slots);
-    }
-    return ret;
-}
-
-/* What can be had of a piece that can't be had as a whole; the rest is bad. */
-static int coroutine_fn GRAPH_RDLOCK
-rebuild_crumbs(OpusRaid *s, uint64_t stripe, OpusMember *to, uint32_t lo,
-               uint32_t hi)
-{
-    uint64_t base = raid_stripe_member_off(&s->geom, stripe);
-    uint32_t bad_bytes = 0;     /* in front of lo, to be recorded together */
-    int ret = 0;
-
-    while (lo < hi && ret == 0) {
-        uint32_t next = lo + MIN(OPUS_CRUMB_BYTES, hi - lo);
-
-        ret = rebuild_piece(s, stripe, to, lo, next);
-        if (ret == -ENODATA) {
-            bad_bytes += next - lo;
-            ret = 0;
-        } else if (ret == 0 && bad_bytes) {
-            ret = opus_array_record_bad(s, to, base + lo - bad_bytes,
-                                        bad_bytes);
-            bad_bytes = 0;
-        }
-        lo = next;
-    }
-    if (ret == 0 && bad_bytes) {
-        ret = opus_array_record_bad(s, to, base + hi - bad_bytes, bad_bytes);
+        send_unreadable(r->s, raid_stripe_member_off(&r->s->geom, r->stripe) +
+                              lo, bytes, unreadable.slots);
     }
     return ret;
 }
 
 int coroutine_fn GRAPH_RDLOCK
-opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to)
+opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to,
+                    unsigned slot)
 {
+    StripeRebuild r = { .s = s, .stripe = stripe, .to = to, .slot = slot };
+    uint64_t base = raid_stripe_member_off(&s->geom, stripe);
     uint32_t chunk_bytes = s->geom.chunk_bytes;
     int ret = 0;
 
-    for (uint32_t lo = 0; lo < chunk_bytes && ret == 0;
-         lo += MIN(REBUILD_BYTES, chunk_bytes - lo)) {
-        uint32_t hi = lo + MIN(REBUILD_BYTES, chunk_bytes - lo);
-
-        ret = rebuild_piece(s, stripe, to, lo, hi);
-        if (ret == -ENODATA) {
-            ret = rebuild_crumbs(s, stripe, to, lo, hi);
-        }
+    for (; r.lo < chunk_bytes && ret == 0;
+         r.lo += MIN(REBUILD_BYTES, chunk_bytes - r.lo)) {
+        ret = opus_salvage(s, to, base + r.lo,
+                           MIN(REBUILD_BYTES, chunk_bytes - r.lo),
+                           rebuild_piece, &r);
     }
     return ret;
 }

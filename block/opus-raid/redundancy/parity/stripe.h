@@ -35,8 +35,7 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
                   BdrvRequestFlags flags);
 
 /**
- * opus_stripe_rebuild: give a member what the slot that is rebuilt has in a
- * stripe
+ * opus_stripe_rebuild: give a member what a slot has in a stripe
  * @to: the slot's member, or the one that is going to replace it; the latter
  *      gets a copy where that can be read
  *
@@ -47,6 +46,7 @@ opus_stripe_write(OpusRaid *s, const RaidStripeRange *range,
  * negative errno.
  */
 int coroutine_fn GRAPH_RDLOCK
-opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to);
+opus_stripe_rebuild(OpusRaid *s, uint64_t stripe, OpusMember *to,
+                    unsigned slot);
 
 #endif /* BLOCK_OPUS_RAID_REDUNDANCY_PARITY_STRIPE_H */

@@ -71,9 +71,10 @@ static bool parity_sync_range(const OpusRaid *s, RaidLoc loc,
 
 static int coroutine_fn GRAPH_RDLOCK
 parity_rebuild(OpusRaid *s, uint64_t sync_off, uint64_t bytes, OpusMember *to,
-               uint64_t member_off)
+               RaidLoc loc)
 {
-    return opus_stripe_rebuild(s, sync_off >> s->geom.chunk_shift, to);
+    return opus_stripe_rebuild(s, sync_off >> s->geom.chunk_shift, to,
+                               loc.slot);
 }
 
 static bool parity_is_always_right(const OpusRaid *s)

@@ -27,8 +27,8 @@ typedef struct ZeroRun {
     uint64_t bytes;             /* on each member */
     BdrvRequestFlags flags;
     unsigned nr;
-    OpusMember *members[RAID_MAX_MEMBERS + 1];      /* a replacement, too */
-    int rets[RAID_MAX_MEMBERS + 1];
+    OpusMember *members[RAID_MAX_MEMBERS * 2];      /* replacements, too */
+    int rets[RAID_MAX_MEMBERS * 2];
 } ZeroRun;
 
 static void coroutine_fn GRAPH_RDLOCK zero_task(void *opaque, unsigned i)
@@ -49,15 +49,16 @@ static void coroutine_fn GRAPH_RDLOCK run_zero(OpusRaid *s, ZeroRun *run)
 {
     RaidMask use = raid_mask_first(s->geom.nr_slots) &
                    ~opus_missing_at(s, run->member_off);
-    OpusMember *replacement = opus_replacement_at(s, run->member_off);
 
     run->s = s;
     run->nr = 0;
     RAID_MASK_FOREACH(slot, use) {
+        OpusMember *too = opus_replacement_at(s, slot, run->member_off);
+
         run->members[run->nr++] = s->slots[slot];
-    }
-    if (replacement && run->nr) {
-        run->members[run->nr++] = replacement;
+        if (too) {
+            run->members[run->nr++] = too;
+        }
     }
     if (run->nr) {
         opus_parallel(zero_task, run, run->nr, run->nr);
