@@ -45,7 +45,7 @@ def window(size):
 
 def wait_for(condition, process_alive):
     """Until condition(); the writer must live on."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, 'nothing is written'
         time.sleep(0.02)

@@ -160,7 +160,7 @@ class Guest(Shell):
     """
 
     def __init__(self, vub_disks=(), disk_options='', programs=(), cpus=2,
-                 mem_mib=192, boot_timeout=120, incoming=None):
+                 mem_mib=192, boot_timeout=300, incoming=None):
         super().__init__()
         self.emulator = Emulator()
         self.tree = unpacked_kernel()
@@ -247,7 +247,7 @@ class Guest(Shell):
         said = self.console() + self.read_text('stderr')[-2000:]
         return '\n'.join(said.strip().splitlines()[-lines:])
 
-    def stop(self, timeout=60):
+    def stop(self, timeout=120):
         """Orderly power-off."""
         self.send('off')
         try:

@@ -80,7 +80,7 @@ def writes_completed(guest):
 
 
 def wait_for_writes(guest, count):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     wanted = writes_completed(guest) + count
     while writes_completed(guest) < wanted:
         assert time.monotonic() < deadline, 'the guest writes nothing'
@@ -108,7 +108,7 @@ def killed_under_load(top, node, packed):
                 rig.kill()
                 rig.start()
             wait_for_writes(guest, WRITES_BETWEEN)
-            said = guest.sh(disk_load.END_LOAD, timeout=60)
+            said = guest.sh(disk_load.END_LOAD, timeout=300)
             tap.comment(said)
             assert said.count('status 0') == 2, said
             news = disk_news(guest.sh('dmesg')[len(before):])

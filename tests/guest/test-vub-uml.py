@@ -176,7 +176,7 @@ def resize(top):
             # The guest hears of it in its own time.
             guest.sh(f'until [ $(cat /sys/block/vda/size) = '
                      f'{2 * DISK_BYTES // 512} ]; do sleep 0.1; done',
-                     timeout=60)
+                     timeout=300)
             end_mib = 2 * DISK_BYTES // MIB - 2
             digest = write_random(guest, end_mib)
             assert read_back(guest, end_mib) == digest

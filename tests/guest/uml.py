@@ -100,7 +100,7 @@ class Guest(Shell):
     """
 
     def __init__(self, rw_dirs=(), disks=(), vub_disks=(), modules=MD_MODULES,
-                 mem_mib=384, boot_timeout=90, kernel=None, path=None):
+                 mem_mib=384, boot_timeout=300, kernel=None, path=None):
         super().__init__()
         self.kernel, self.module_dir = kernel or find_kernel()
         self.path = path
@@ -191,7 +191,7 @@ class Guest(Shell):
             f.write(script)
         return self.commands
 
-    def stop(self, timeout=30):
+    def stop(self, timeout=120):
         """Orderly power-off."""
         self.send('off')
         try:

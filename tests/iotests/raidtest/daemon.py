@@ -121,13 +121,18 @@ class Daemon:
             qmp.make_execute_msg(command, args)))
         qmp._pending.clear()            # pylint: disable=protected-access
 
-    def error(self, command, **args):
-        """The text of the error of a command that must fail."""
+    def attempt(self, command, **args):
+        """The text of the error of a command that may fail, or None."""
         args = {key.replace('_', '-'): value for key, value in args.items()}
         reply = self._qmp.cmd_raw(command, args)
-        if 'error' not in reply:
+        return filtered(reply['error']['desc']) if 'error' in reply else None
+
+    def error(self, command, **args):
+        """The text of the error of a command that must fail."""
+        error = self.attempt(command, **args)
+        if error is None:
             raise AssertionError(f'{command} worked, it should not')
-        return filtered(reply['error']['desc'])
+        return error
 
     def add(self, node):
         """blockdev-add; returns the node's name."""
@@ -192,7 +197,9 @@ class Daemon:
         self.cmd('blockdev-create', job_id='create',
                  options={'driver': 'opus-raid', **options})
         while True:
-            job, = self.cmd('query-jobs')
+            # Arrays that are open may have jobs of their own.
+            job, = [job for job in self.cmd('query-jobs')
+                    if job['id'] == 'create']
             if job['status'] == 'concluded':
                 break
             self._qmp.pull_event(wait=float(TIMEOUT_S))

@@ -37,6 +37,20 @@ def set_speed(daemon, job, speed):
     daemon.cmd('block-job-set-speed', device=job, speed=speed)
 
 
+def hold(daemon, job, what, reached):
+    """Until the job has come so far; there it stays, whatever comes next.
+
+    Without, what comes next would have to be done before the job ends.
+    """
+    wait_until(what, reached)
+    set_speed(daemon, job, 1)
+
+
+def hurry(daemon, job):
+    """No limit of speed any more; the job may have ended by itself."""
+    daemon.attempt('block-job-set-speed', device=job, speed=0)
+
+
 def every_loss(level, n):
     """All sets of members that the level may be without; mirrors: each one."""
     return itertools.combinations(range(n), PARITY.get(level, 1))
