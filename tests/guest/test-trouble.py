@@ -99,6 +99,7 @@ def in_use(run, page):
             f'{write} || true\n{stop} 2>&1\n{write}')['said']
         refused, free = said.split('stopped /dev/md127')
         assert 'IN_USE' in refused and f"'{stop}'" in refused, said
+        assert "'opusctl explain IN_USE' tells more." in refused, said
         assert 'wrote 4096/4096' in free, said
 
 

@@ -18,7 +18,7 @@ from rest import Rest
 from shape import LOGS
 
 MOST_RUNS = 14
-LOCKS_S = 20
+LOCKS_S = 120
 
 # How a run ends.
 KILL = 'killed under load'

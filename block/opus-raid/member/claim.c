@@ -63,6 +63,8 @@ static const OpusClaim *find_own(dev_t dev)
     return NULL;
 }
 
+#define EXPLAIN "'opusctl explain IN_USE' tells more.\n"
+
 static void set_in_use(const char *name, dev_t dev, const char *user,
                        const char *hint, Error **errp)
 {
@@ -71,7 +73,7 @@ static void set_in_use(const char *name, dev_t dev, const char *user,
 
     error_setg(errp, "IN_USE: member '%s': %s is in use by %s", name, device,
                user);
-    error_append_hint(errp, "%s", hint);
+    error_append_hint(errp, "%s" EXPLAIN, hint);
 }
 
 static void set_own_error(const char *name, dev_t dev, const OpusClaim *own,
@@ -83,7 +85,7 @@ static void set_own_error(const char *name, dev_t dev, const OpusClaim *own,
     error_setg(errp, "IN_USE: member '%s': %s is also the device of member "
                "'%s'", name, device, own->name);
     error_append_hint(errp, "Give each member a drive or a partition of its "
-                      "own.\n");
+                      "own.\n" EXPLAIN);
 }
 
 /* It is not known who: the kernel does not tell. */

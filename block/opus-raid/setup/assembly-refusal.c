@@ -261,4 +261,6 @@ void GRAPH_RDLOCK opus_assembly_refuse(const OpusRaid *s,
         error_append_hint(errp, "If they are of one array after all, "
                           "assemble=force takes them, and resyncs it.\n");
     }
+    error_append_hint(errp, "'opusctl explain %s' tells more.\n",
+                      raid_refusal_name(a->refusal));
 }
