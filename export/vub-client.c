@@ -2,12 +2,12 @@
 /*
  * Client: one front-end's connection, from the first message to the last
  *
- * Owns: reading and answering messages, whose turn it is.
+ * Owns: reading and answering messages; which client has the queues.
  * Must not know: what a message means, rings, requests.
  * Threads: main loop only.
- * Invariants: whatever a client sends, only its own connection suffers; each
- * descriptor that came is taken by somebody or closed. The queues change
- * hands only under the lock, and never from a client that has a started ring.
+ * Invariants: whatever a client sends, only its own connection suffers. Each
+ * descriptor that came is taken or closed. Another client gets the queues only
+ * under the lock, and never while the one that has them has a started ring.
  */
 
 #include "qemu/osdep.h"
@@ -148,7 +148,7 @@ bool vub_client_is_running(const VubClient *c)
 
 /*
  * Each client's mappings are limited (vub-memory.h). Those of one export are
- * limited to the same: nobody gets more for connecting more often.
+ * limited to the same: more connections of a client get it no more memory.
  */
 static bool share_too_much(const VubServer *s, Error **errp)
 {
@@ -201,7 +201,7 @@ bool coroutine_fn vub_client_take_turn(VubClient *c)
 
     while (s->current && s->current != c &&
            vub_client_is_running(s->current)) {
-        /* What is in its rings is not to be done for somebody who is gone. */
+        /* Requests in the rings of a client that is gone are not to be done. */
         if (s->stopping || has_hung_up(c)) {
             return false;
         }
@@ -297,7 +297,7 @@ static void coroutine_fn disconnect(VubClient *c)
 {
     VubServer *s = c->server;
 
-    /* Nobody hears an answer any more, but requests under way must end. */
+    /* No answer is heard any more, but requests under way must end. */
     qio_channel_shutdown(QIO_CHANNEL(c->ioc), QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
     qemu_co_mutex_lock(&s->lock);
     QLIST_REMOVE(c, next);

@@ -67,7 +67,7 @@ void vub_control_send_config_change(VubClient *c)
     }
     c->config_changed = false;
     trace_vub_control_config_change(s->exp->id, s->config.capacity_bytes);
-    /* If it's full, there is such a message in it that nobody has read. */
+    /* If it's full, there is an unread message of that kind in it. */
     if (send(c->backend_fd, &msg, sizeof(msg),
              MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
         int saved_errno = errno;
@@ -400,7 +400,7 @@ static bool set_config(void *opaque, uint32_t offset, const uint8_t *data,
     return set_write_cache(c->server, c->wce);
 }
 
-/* --- whose turn it is --- */
+/* --- which client has the queues --- */
 
 void coroutine_fn vub_control_step_up(VubClient *c)
 {

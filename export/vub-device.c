@@ -318,7 +318,7 @@ bool vub_device_handle(VubDevice *dev, VubMessage *msg, bool *has_reply,
     case VUB_SET_OWNER:
     case VUB_RESET_OWNER:
     case VUB_SET_LOG_FD:
-        /* Nothing to own, nobody to tell about the log. */
+        /* There is no owner, and the log's descriptor is not used. */
         return true;
     case VUB_GET_PROTOCOL_FEATURES:
         return reply_u64(msg, protocol_features, has_reply);

@@ -49,7 +49,7 @@ static void attached_aio_context(AioContext *ctx, void *opaque)
     vexp->common.ctx = ctx;
     for (unsigned i = 0; vexp->follow_node && i < vexp->server.num_queues;
          i++) {
-        /* The node is drained: the queue is idle, and nobody is in it. */
+        /* The node is drained: the queue is idle, and no thread is in it. */
         vexp->server.queues[i].ctx = ctx;
     }
 }
@@ -230,8 +230,9 @@ out:
 
 /*
  * What an array's superblocks call its logical block, as other programs that
- * run it show it to their users. Whoever shows the array as it is, or a part of
- * it, is looked through. VUB_SECTOR_BYTES: it is no array, or they don't say.
+ * run it show it to their users. Nodes that show the array as it is, or a part
+ * of it, are looked through. VUB_SECTOR_BYTES: it is no array, or they don't
+ * say.
  */
 static uint64_t default_block_bytes(BlockDriverState *bs)
 {
@@ -348,8 +349,8 @@ static int vub_export_create(BlockExport *exp, BlockExportOptions *opts,
 
         /*
          * The node is best where most requests come from, and stays there: it
-         * works from anywhere, but whoever lets go of it, a job at its end or
-         * another export, would move it to the main loop.
+         * works from anywhere, but a user that lets go of it, a job at its end
+         * or another export, would move it to the main loop.
          */
         if (blk_set_aio_context(exp->blk, ctx, NULL) == 0) {
             exp->ctx = ctx;

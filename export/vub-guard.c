@@ -44,8 +44,8 @@ static struct sigaction previous;
 static int event_fd = -1;
 
 /*
- * True if @addr is in @guard's mapping; it can't go meanwhile, for whoever
- * touches it has a reference to it, and is in our handler.
+ * True if @addr is in @guard's mapping. That can't go meanwhile: the thread
+ * that touched it has a reference to it, and is in our handler.
  */
 static bool guards(const VubGuard *guard, uintptr_t addr, uintptr_t *base,
                    size_t *bytes)
@@ -84,7 +84,7 @@ static bool replace_memory(uintptr_t addr)
         if (!guards(it, addr, &base, &bytes)) {
             continue;
         }
-        /* Before anybody can go on with zeroes. */
+        /* Before any thread can go on with zeroes. */
         __atomic_store_n(&it->lost, true, __ATOMIC_RELEASE);
         __atomic_fetch_add(&vub_guard_nr_lost, 1, __ATOMIC_SEQ_CST);
         /* Not in POSIX's list of what a handler may do; in Linux it may. */

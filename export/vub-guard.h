@@ -3,11 +3,12 @@
  * Guard: memory of a client that may vanish
  *
  * A client can truncate a file that we have mapped; a page of it may have a
- * memory error, or no page may be had for it. Whoever touches the memory then
- * gets SIGBUS, which would be the end of all clients. Guarded memory is
- * replaced, as a whole, by zeroes of our own, and is lost from then on: what
- * was read from it may be wrong, and nobody sees what is written to it. Who
- * uses it looks at that before it tells anybody that something was done.
+ * memory error, or no page may be had for it. A thread that touches the
+ * memory then gets SIGBUS, which would be the end of all clients. Guarded
+ * memory is replaced, as a whole, by zeroes of our own, and is lost from then
+ * on: what was read from it may be wrong, and what is written to it is not
+ * seen. Users of the memory ask whether it is lost before they say that
+ * something was done.
  */
 
 #ifndef OPUS_VUB_GUARD_H

@@ -37,7 +37,7 @@ static void read_header(VubInflightPacked *header,
 
 /*
  * used_idx, old_used_idx and their wrap counters, in one store: after half of
- * it nobody could tell which lap an index belongs to.
+ * it there would be no telling which lap an index belongs to.
  */
 static void store_used(VubInflightPacked *track, uint16_t used_idx,
                        uint16_t old_used_idx, bool used_wrap,

@@ -44,7 +44,7 @@ struct VubInflight {
     bool packed;
     VubMap *map;
     uint8_t *base;
-    InflightTrailer *trailer;   /* NULL: somebody else made the file */
+    InflightTrailer *trailer;   /* NULL: another program made the file */
 };
 
 static uint64_t region_bytes(unsigned queue_size, bool packed)
@@ -151,7 +151,7 @@ VubInflight *vub_inflight_create(unsigned num_queues, unsigned queue_size,
                       "no in-flight region of %" PRIu64 " bytes: %s", bytes,
                       g_strerror(errno));
     } else {
-        /* Nobody who shares it can take it from under our feet. */
+        /* No process that shares the file can make it shorter. */
         fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
         inflight = map_file(*fd, bytes, 0, num_queues, queue_size, packed,
                             errp);

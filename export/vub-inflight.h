@@ -102,8 +102,8 @@ unsigned vub_inflight_queue_size(const VubInflight *inflight);
 /*
  * The driver's choice of a write cache, kept behind the queues' regions: our
  * successor isn't told, and if it held back writes that the guest believes to
- * be safe they could be lost. False: the file was made by somebody else, who
- * did not note it.
+ * be safe they could be lost. False: another program made the file, and did
+ * not note it.
  */
 void vub_inflight_note_cache(VubInflight *inflight, bool on);
 bool vub_inflight_read_cache(const VubInflight *inflight, bool *on);

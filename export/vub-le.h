@@ -49,7 +49,7 @@ static inline void vub_le32_store(__u32 *field, uint32_t value)
     __atomic_store_n(field, GUINT32_TO_LE(value), __ATOMIC_RELAXED);
 }
 
-/* What we wrote before is seen by whoever sees @value. */
+/* A reader that sees @value sees what we wrote before, too. */
 static inline void vub_le16_store_release(__u16 *field, uint16_t value)
 {
     __atomic_store_n(field, GUINT16_TO_LE(value), __ATOMIC_RELEASE);

@@ -65,7 +65,7 @@ bool vub_log_lost(const VubLog *log)
     return vub_map_lost(log->map);
 }
 
-/* Whoever sees a bit must see what was written before. */
+/* A reader that sees a bit must see what was written before it was set. */
 static void set_byte(VubLog *log, uint64_t byte, uint8_t mask)
 {
     __atomic_fetch_or(&log->bits[byte], mask, __ATOMIC_RELEASE);

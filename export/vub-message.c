@@ -2,7 +2,7 @@
 /*
  * Message: vhost-user's messages as they travel
  *
- * Owns: what each message must look like, before anybody looks into it.
+ * Owns: what each message must look like before its content is used.
  * Must not know: what messages do, sockets.
  * Threads: any.
  */

@@ -149,7 +149,7 @@ typedef struct VubMessage {
         VubMsgTransfer transfer;
         uint8_t bytes[sizeof(VubMsgMemTable)];
     } payload;
-    /* Open, or -1; whoever takes one puts -1 in its place */
+    /* Open, or -1; to take one is to put -1 in its place */
     int fds[VUB_MESSAGE_MAX_FDS];
     unsigned nr_fds;
 } VubMessage;
@@ -167,7 +167,7 @@ const char *vub_message_name(uint32_t request);
 /* False: nothing is known of such a request. */
 bool vub_message_is_known(uint32_t request);
 
-/* Closes what nobody took. */
+/* Closes those that were not taken. */
 void vub_message_close_fds(VubMessage *msg);
 
 #endif /* OPUS_VUB_MESSAGE_H */

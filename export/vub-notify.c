@@ -93,7 +93,7 @@ static bool signal_eventfd(int fd)
         if (errno != EAGAIN) {
             return false;
         }
-        /* There are as many results as it can hold; nobody needs them. */
+        /* There are as many results as it can hold; they are of no use. */
         syscall(SYS_io_getevents, s->context, 0, NR_EVENTS, events, NULL);
     }
     return false;

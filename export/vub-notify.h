@@ -29,14 +29,14 @@ typedef struct VubNotify {
 /* False: it is of a kind whose reads or writes could block. */
 bool vub_notify_can(int fd);
 
-/* Takes @fd over, to be told by it or to tell; -1: nobody is to be told. */
+/* Takes @fd over, to be told by it or to tell; -1: none. */
 void vub_notify_open(VubNotify *notify, int fd, bool to_be_told);
 void vub_notify_close(VubNotify *notify);
 
 /* What can't be told has been told before: a counter or a pipe is full. */
 void vub_notify_tell(const VubNotify *notify);
 
-/* Takes what we were told. False: nobody can tell us anything any more. */
+/* Takes what we were told. False: the other end is closed. */
 bool vub_notify_take(const VubNotify *notify);
 
 #endif /* OPUS_VUB_NOTIFY_H */

@@ -235,8 +235,8 @@ static void attach(VubQueue *q)
     aio_set_event_notifier_poll(q->ctx, &q->kick, kick_poll_begin,
                                 kick_poll_end);
     /*
-     * Nobody watched until now. And a handler is polled only after its
-     * descriptor has been ready once.
+     * The descriptor was not watched until now. And a handler is polled only
+     * after its descriptor has been ready once.
      */
     if (q->told.kind == VUB_NOTIFY_EVENTFD) {
         vub_notify_tell(&q->told);
@@ -264,7 +264,7 @@ static void end_pending(VubQueue *q)
 }
 
 /*
- * Waits until nobody has the graph's writer lock, then attaches if that is
+ * Waits until the graph's writer lock is free, then attaches if that is
  * still wanted. A drained section doesn't wait for this wait: no request has
  * been taken yet.
  */
@@ -479,7 +479,7 @@ void vub_queue_set_call(VubQueue *q, int fd)
 {
     vub_notify_close(&q->call);
     vub_notify_open(&q->call, fd, false);
-    /* What was given back while there was nobody to tell. */
+    /* Of what was given back while there was no descriptor to tell it by. */
     if (q->started) {
         vub_notify_tell(&q->call);
     }

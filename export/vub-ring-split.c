@@ -238,7 +238,7 @@ bool vub_split_pop(VubRing *ring, VubChain *chain)
     }
     chain->id = head;
     if (!read_chain(ring, chain, head)) {
-        /* It was not taken: whoever starts the ring again meets it again. */
+        /* It was not taken: a ring that is started again meets it again. */
         ring->last_avail = before;
         return false;
     }

@@ -167,8 +167,8 @@ void vub_ring_set_notify(VubRing *ring, bool notify);
  * True once any memory that the ring works with vanished under us, see
  * vub-guard.h, and for ever: what was taken may be wrong, and so may what it
  * led to. Nothing is given back any more; what was taken stays in flight for a
- * successor. To be asked after the memory was used, and before anybody relies
- * on that.
+ * successor. To be asked after the memory was used, and before what was
+ * read there is relied on.
  */
 bool vub_ring_look_lost(VubRing *ring);
 static inline bool vub_ring_lost(VubRing *ring)

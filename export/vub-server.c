@@ -26,7 +26,7 @@
 /* All that listen, to find whose memory is gone */
 static QLIST_HEAD(, VubServer) servers = QLIST_HEAD_INITIALIZER(servers);
 
-/* Somebody's memory is gone. */
+/* Memory of a client is gone. */
 static void memory_is_gone(void *opaque)
 {
     uint64_t count;

@@ -59,9 +59,9 @@ struct VubServer {
     QIONetListener *listener;
     QLIST_HEAD(, VubClient) clients;
     unsigned nr_clients;
-    VubClient *current;         /* whose the queues are; NULL: nobody's */
+    VubClient *current;         /* has the queues; NULL: no client has */
     CoMutex lock;               /* one message at a time */
-    CoQueue turn;               /* who waits to be the current one */
+    CoQueue turn;               /* clients that wait to get them */
     bool cache_set;             /* for the current one, see vub-control.c */
     bool stopping;
     bool full_told;             /* that there is no room, since there was */
@@ -77,8 +77,8 @@ struct VubServer {
 /* Listens on @addr. The rest happens by itself from here on. */
 bool vub_server_start(VubServer *s, SocketAddress *addr, Error **errp);
 /*
- * Lets nobody in any more, and cuts all connections. The server has a reference
- * to the export for each client.
+ * Takes no connections any more, and cuts those that there are. The server has
+ * a reference to the export for each client.
  */
 void vub_server_stop(VubServer *s);
 
@@ -97,7 +97,7 @@ extern const VubDeviceOps vub_control_ops;
 bool coroutine_fn vub_client_take_turn(VubClient *c);
 /* Runs until the connection ends, then frees @opaque, the client. */
 void coroutine_fn vub_client_entry(void *opaque);
-/* Is a ring of its started? If not, somebody else may have its turn. */
+/* Has it a started ring? If not, another client may get the queues. */
 bool vub_client_is_running(const VubClient *c);
 /* Is memory gone that the client shares? Then @errp says so. */
 bool vub_client_is_lost(VubClient *c, Error **errp);

@@ -38,7 +38,7 @@ static void complete(VubTask *task, uint8_t status)
         vub_ring_log(&q->ring, task->req.status, 1);
     }
     if (unlikely(vub_ring_lost(&q->ring))) {
-        /* Whoever maps the memory anew finds it in flight, and does it again */
+        /* A successor that maps the memory anew finds and repeats it. */
         status = STATUS_NONE;
     }
     trace_vub_task_done(q->backend->name, q->index, task->chain.id, status);
@@ -47,7 +47,8 @@ static void complete(VubTask *task, uint8_t status)
 
 /*
  * The kernel could not read or write the guest's memory. It says no more than
- * that, and nobody has noticed: so have ourselves hit by what is wrong.
+ * that, and no signal came. So touch the memory here: if it is gone, the guard
+ * hears of it.
  */
 static void touch_memory(const VubRequest *req)
 {

@@ -60,8 +60,9 @@ void unix_path_unlock(int *lock)
 }
 
 /*
- * Asks with a socket of another type: whoever has one on @path is found, but
- * does not notice. Returns 0 if nobody has, or a negative errno.
+ * Connects with a socket of another type: that tells whether a process has a
+ * socket on @path, and this process does not notice. Returns 0 if none has, or
+ * a negative errno.
  */
 static int look_for_owner(const char *path)
 {

@@ -2,9 +2,9 @@
 /*
  * Unix path: whose socket a path in the file system is
  *
- * Whoever listens on a path takes it from nobody: only a socket that no process
- * has any more is removed. And whoever ends removes only the socket that it has
- * made, not one that is there by now.
+ * A process that listens on a path takes it from no other one: it removes only
+ * a socket that no process has any more. At its end it removes only the socket
+ * that it has made itself, not one that another process has put there since.
  */
 
 #ifndef OPUS_UNIX_PATH_H
@@ -21,8 +21,8 @@
 
 /*
  * Keeps others who use this from listening in the directory of @path; not
- * for long, and not if somebody holds the lock for long. The lock is never
- * waited for by those who only connect.
+ * for long, and not if another process holds the lock for long. A process that
+ * only connects never waits for the lock.
  */
 int unix_path_lock(const char *path);
 void unix_path_unlock(int *lock);

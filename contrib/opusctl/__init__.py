@@ -6,7 +6,7 @@ Must not know: anything that the daemon does not say. What this does, QMP does;
 nothing here could not be typed into the socket by hand.
 
 A monitor serves one client at a time. So a command connects, says what it has
-to, and leaves; "watch" leaves after each look, and keeps nobody out.
+to, and leaves; "watch" leaves after each look, and keeps no other client out.
 
 cli        the command line
 commands   what each command says to the daemon

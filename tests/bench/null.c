@@ -4,7 +4,7 @@
  *
  * Owns: the two ends of the disk, in memory.
  * Must not know: who its parents are.
- * Threads: any; whoever writes to the ends keeps others away from them.
+ * Threads: any; there is one writer to the ends at a time.
  *
  * A benchmark of a driver's own cost wants a disk that costs nothing, which is
  * QEMU's null-co. But an array finds its members by their superblocks, and

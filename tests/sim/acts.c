@@ -175,7 +175,7 @@ static void plan_read_error(Trial *t)
         trial_choose_victim(t, &disk)) {
         bus_plan_fault(bus_events() + 1 + choice(40), disk, BUS_FAULT_READ);
         t->planned_faults = true;
-        /* Nobody knows a member whose superblock can't be read. */
+        /* A member whose superblock can't be read is not known as one. */
         t->shaky |= 1ull << disk;
     }
 }
@@ -204,7 +204,7 @@ static void become_read_only(Trial *t)
     }
 }
 
-/* Somebody else may use the disks meanwhile. */
+/* Another process may use the disks meanwhile. */
 static void be_inactive(Trial *t)
 {
     Error *err = NULL;

@@ -397,7 +397,7 @@ static int sim_open(BlockDriverState *bs, QDict *options, int flags,
     return 0;
 }
 
-/* There is nothing to it: a disk is always written by whoever may. */
+/* Nothing to do: a disk takes writes from any parent that may write. */
 static int sim_reopen_prepare(BDRVReopenState *state, BlockReopenQueue *queue,
                               Error **errp)
 {

@@ -16,15 +16,15 @@
 /* Change nothing but an option that matters to jobs only. */
 bool subject_reopen(Error **errp);
 
-/* Nobody may write then, and no job may be under way. */
+/* There must be no writer then, and no job. */
 bool subject_set_read_only(bool read_only, Error **errp);
 
-/* The same; nobody may read either. */
+/* The same, and no reader either. */
 bool subject_set_active(bool active, Error **errp);
 
 bool subject_fail(unsigned disk, Error **errp);
 
-/* It must be out: nobody knows of it afterwards. */
+/* It must be out; the array does not know it afterwards. */
 bool subject_remove(unsigned disk, Error **errp);
 
 /* Add a disk as it is: what it holds may be what the array knows it to. */

@@ -123,7 +123,7 @@ static bool may_fail(void *opaque)
     return t->was_pending && trial_needs_resync_first(t) && t->planned_faults;
 }
 
-/* Has it lost more than it can bear? Nobody took that from it but us. */
+/* Has it lost more than it can bear? Only faults of ours can do that. */
 static bool has_failed(Trial *t)
 {
     if (bus_is_cut() || subject_state() != OPUS_RAID_ARRAY_STATE_FAILED) {
@@ -189,7 +189,7 @@ static bool open_array(Trial *t, SubjectHow how)
     }
     if (how == SUBJECT_READ_ONLY && t->crashed &&
         strstr(text, "DIRTY_DEGRADED")) {
-        /* A log can't be replayed: only whoever may write can have the data. */
+        /* A log can't be replayed, so the data is to be had only writable. */
         error_free(err);
         return open_array(t, SUBJECT_WRITABLE);
     }

@@ -107,7 +107,7 @@ static bool same_third(const MdSuper *a, const MdSuper *b)
 
 /*
  * Whom @from knew, whom these knew, and so on: is @to among them, or knew one
- * of these all first members, or somebody whom @to knows so?
+ * of these all first members, or a member that @to knows in the same way?
  */
 static bool knew(const RaidCandidate *candidates, unsigned nr, unsigned from,
                  unsigned to)
@@ -138,7 +138,7 @@ static bool knew(const RaidCandidate *candidates, unsigned nr, unsigned from,
     return known[to];
 }
 
-/* Whoever is left out has not run apart from those that are taken. */
+/* Members left out have not run apart from those that are taken. */
 static void check_outsider(const RaidCandidate *candidates, unsigned nr,
                            const RaidAssembly *out, unsigned outsider)
 {

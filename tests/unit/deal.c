@@ -36,8 +36,8 @@ static unsigned previous(const Deal *deal, unsigned slot)
 
 /*
  * In each round every member with room left gets one card. Usually the first
- * of them begins; in the original layout the one whose turn it would be had
- * these members been alone from the very first card.
+ * of them begins. In the original layout it is the one that would come next if
+ * there had been only these members from the very first card.
  */
 static void deal_raid0(Deal *deal, RaidLayout layout, const unsigned *chunks)
 {
@@ -190,8 +190,8 @@ static void deal_parity(Deal *deal, const RaidGeometryParams *params)
 }
 
 /*
- * The slot near_copies further on; with far sets, round the set. Whoever is
- * behind the last whole set plays with those of that set.
+ * The slot near_copies further on; with far sets, round the set. Slots
+ * behind the last whole set belong to that set.
  */
 static unsigned next_far(const Deal *deal, const RaidGeometryParams *params,
                          unsigned slot)

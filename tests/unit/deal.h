@@ -4,8 +4,8 @@
  * cards
  *
  * The oracle for util/raid/geometry. It knows the rules of each level only as
- * somebody would who lays cards on a table: whose turn it is, how often, and
- * when to begin a new round. There is no formula and no division in it.
+ * a player does who lays cards on a table: who comes next, how often, and when
+ * to begin a new round. There is no formula and no division in it.
  */
 #ifndef TESTS_UNIT_DEAL_H
 #define TESTS_UNIT_DEAL_H

@@ -353,7 +353,7 @@ static void test_state_of_raid10(void)
     g_free(geom);
 }
 
-/* Bits beyond the slots are nobody; 64 slots use all of them. */
+/* Bits beyond the slots stand for no slot; 64 slots use all of them. */
 static void test_state_of_many(void)
 {
     RaidGeometry *geom = g_new(RaidGeometry, 1);

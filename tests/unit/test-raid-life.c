@@ -444,7 +444,7 @@ static void assemble_and_live(World *world, bool all, RaidAssembly *out)
     if (!one_in(4)) {               /* else only read */
         catch_up(run, indices, nr, out);
         if (!run->crashed) {
-            /* Whoever is not there is recorded before the first write. */
+            /* Members that are away are recorded before the first write. */
             update(run, false);
             live(run);
         }

@@ -51,7 +51,7 @@ static void make_set(int32_t level, unsigned nr, unsigned code)
             sb->chunk_sectors += 8;
         }
         for (unsigned k = 0; k < nr && kind != FRESH; k++) {
-            /* Whoever went on knows who did not. */
+            /* Members that went on know which ones did not. */
             if (kind_of(code, k) == FRESH ||
                 (kind_of(code, k) == AGE_3 && kind != AGE_3)) {
                 set->supers[k].roles[i] = MD_ROLE_FAULTY;
@@ -215,7 +215,7 @@ static void test_younger(void)
     }
 }
 
-/* Whoever ran apart stays out, by force or not. */
+/* Members that ran apart stay out, by force or not. */
 static void test_apart(void)
 {
     super_set_make(set, 5, 4);

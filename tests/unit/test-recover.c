@@ -88,7 +88,7 @@ static void test_clean(void)
     g_free(c);
 }
 
-/* Somebody wrote it who did not keep the bitmap. */
+/* It was written by a program that did not keep the bitmap. */
 static void test_clean_without_bitmap(void)
 {
     Case *c = make(RAID_LEVEL_6, 0, MD_RESYNC_DONE);
@@ -314,7 +314,7 @@ static void test_ppl_degraded(void)
     c = make_ppl(1, ALL, 0, 0);
     g_assert_cmpint(c->plan.what, ==, RAID_RECOVERY_REFUSE);
     g_free(c);
-    /* That only the log of the missing one was used, nobody knows. */
+    /* It is not known that only the log of the missing one was used. */
     c = make_ppl(1, 14, 1, 0);
     g_assert_cmpint(c->plan.what, ==, RAID_RECOVERY_REFUSE);
     g_free(c);

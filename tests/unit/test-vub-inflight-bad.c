@@ -385,7 +385,7 @@ static void test_file(void)
 
     made = vub_inflight_create(2, NUM, false, &fd, NULL);
     g_assert_cmpint(ftruncate(fd, 0), ==, -1);
-    /* Off, as long as nobody has said anything else. */
+    /* Off, as long as it was not set otherwise. */
     g_assert_true(vub_inflight_read_cache(made, &on) && !on);
     vub_inflight_note_cache(made, true);
     vub_inflight_note_cache(made, false);
@@ -408,7 +408,7 @@ static void test_file(void)
     g_assert_cmpuint(vub_inflight_queue_size(bare), ==, NUM);
     g_assert_true(vub_inflight_read_cache(bare, &on));
     vub_inflight_unref(bare);
-    /* Of other queues than these, so of somebody else's making. */
+    /* Of other queues than these, so another program made it. */
     bare = vub_inflight_map(fd, bytes, 0, 1, NUM, false, NULL);
     g_assert_cmpuint(vub_inflight_queue_size(bare), ==, NUM);
     g_assert_false(vub_inflight_read_cache(bare, &on));

@@ -167,7 +167,7 @@ static void features_that_stay(const void *arg)
     rig_close(&rig);
 }
 
-/* Whoever comes next has a guest of his own. */
+/* The client that comes next has a guest of its own. */
 static void wce_off_ends_with_connection(const void *arg)
 {
     struct virtio_blk_config config;

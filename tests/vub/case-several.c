@@ -106,7 +106,7 @@ static void handed_over(const void *arg)
     rig_close(&rig);
 }
 
-/* What it left in its ring is nobody's wish any more. */
+/* What it left in its ring is not to be done any more. */
 static void dies_while_it_waits(const void *arg)
 {
     uint8_t data[4096];
@@ -204,7 +204,7 @@ static bool is_let_in(Front *front)
            front_receive(front, &reply);
 }
 
-/* It comes in as soon as the daemon has noticed that somebody left. */
+/* It comes in as soon as the daemon has noticed that a client left. */
 static Front *come_in(const Rig *rig)
 {
     Front *front;
@@ -244,7 +244,7 @@ static void one_too_many(const void *arg)
                             "are 8 already"));
     g_assert_null(strstr(strstr(log, "is refused") + 1, "is refused"));
 
-    /* Whoever leaves makes room: one that waits, and one that said nothing. */
+    /* Each that leaves makes room: one that waits, one that said nothing. */
     end_second(waits);
     silent[0] = come_in(&rig);
     front_close(silent[1]);

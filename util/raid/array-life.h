@@ -3,8 +3,8 @@
  * Array life: from assembly to rest, and what superblocks say meanwhile
  *
  * An array is at rest while this process may not write to its members: before
- * it is assembled, and read-only. Whoever makes it writable assembles it anew,
- * for what it knew is what was there when it came to rest. One that is inactive
+ * it is assembled, and read-only. To make it writable is to assemble it anew,
+ * for what is known is what was there when it came to rest. An inactive array
  * may be at rest or clean; it too is assembled anew when it is to be used.
  *
  *     AT_REST --open--> CLEAN <----------------------- cleaned ----+

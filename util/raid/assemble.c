@@ -437,7 +437,7 @@ static bool check_state(Assembler *as)
     return true;
 }
 
-/* Whoever writes must keep these up to date, or they would lie later. */
+/* A writer must keep these up to date, or they would say what is not so. */
 static bool check_intents(Assembler *as)
 {
     for (unsigned i = 0; i < as->nr_in_sync && !as->options->read_only; i++) {

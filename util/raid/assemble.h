@@ -57,7 +57,7 @@ typedef enum RaidRefusal {
     RAID_REFUSE_MISMATCH,           /* same array, other level, chunk, ... */
     RAID_REFUSE_RESHAPE,            /* reshape in progress */
     RAID_REFUSE_JOURNAL,            /* array with a journal device */
-    /* To be written, and it keeps a bitmap; or one that nobody knows here */
+    /* To be written, and its bitmap can't be kept, or is of an unknown kind */
     RAID_REFUSE_BITMAP,
     RAID_REFUSE_PPL,                /* to be written, and it keeps a PPL */
     RAID_REFUSE_BAD_BLOCKS,         /* member's bad-block log is nonsense */

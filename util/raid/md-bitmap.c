@@ -163,10 +163,10 @@ void md_bitmap_super_encode(const MdBitmapSuper *sb, void *buf)
 }
 
 /*
- * It is written before the superblocks, so it is never behind them unless
- * somebody wrote the array who did not know of it. The size is only noted
- * there. It becomes larger before that of the array does (and md does not look
- * at it); but where it is less, nobody has kept bits for the rest.
+ * The bitmap is written before the superblocks. So it is behind them only if a
+ * program wrote to the array that did not know of the bitmap. Its size is only
+ * a note, and md does not look at it. It becomes larger before that of the
+ * array does. Where it is smaller, no bits were kept for the rest.
  */
 MdBitmapError md_bitmap_judge(const MdBitmapSuper *sb, const uint8_t *uuid,
                               uint64_t sync_sectors, uint64_t events)

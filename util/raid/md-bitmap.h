@@ -77,7 +77,7 @@ const char *md_bitmap_error_text(MdBitmapError err);
 /**
  * md_bitmap_is_foreign: is it one, but of a kind that can't be kept here?
  *
- * It must stay as it is then: nobody here knows what else it says.
+ * It must stay as it is then: this code does not know what else it says.
  */
 bool md_bitmap_is_foreign(MdBitmapError err);
 

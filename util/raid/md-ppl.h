@@ -7,8 +7,8 @@
  * (struct ppl_header of <linux/raid/md_p.h>) and, entry after entry, the
  * partial parity: the XOR of the data that the write leaves alone. After a
  * crash, parity = partial parity ^ what the written chunks hold now, whichever
- * of the writes arrived. So data which nobody wrote stays recoverable, also
- * when its member is missing.
+ * of the writes arrived. So data that was not written stays recoverable,
+ * also when its member is missing.
  *
  * Next to each other, members hold units that are all over but for the last:
  * the next is written when every stripe of the one before is done and flushed.
@@ -214,7 +214,7 @@ typedef struct MdPplBand {
     /* The decision */
     MdPplAction action;
     RaidMask read;                  /* roles */
-    RaidMask undefined;             /* role whose bytes here nobody knows */
+    RaidMask undefined;             /* role whose bytes can't be known */
 } MdPplBand;
 
 /**
@@ -229,8 +229,8 @@ typedef struct MdPplBand {
  *
  * Where one chunk was written and its member is missing, it reads as before
  * or after the write, sector by sector. Where several were, parity and the
- * others may be of different times; what the missing one then reads as nobody
- * knows, and nobody was told that it was written.
+ * others may be of different times. What the missing one then reads as is not
+ * known; but no write to it was acknowledged.
  *
  * Returns the number of bands, up to MD_PPL_MAX_BANDS; none for an entry that
  * lies behind the end of the array.

@@ -3,7 +3,7 @@
  * Member and array states, and which changes between them are legal
  *
  * The tables in member-state.c are the only authority on transitions (I16);
- * whoever keeps a state changes it through the checked setters below.
+ * a state is changed only through the checked setters below.
  */
 #ifndef UTIL_RAID_MEMBER_STATE_H
 #define UTIL_RAID_MEMBER_STATE_H
@@ -69,8 +69,8 @@ uint64_t raid_errors_left(uint64_t errors, int64_t ms);
  * raid_can_resync: may a resync make redundancy right?
  * @clean: as for raid_array_state_of()
  *
- * Mirrors that are degraded, too: the copies that are left may differ, and
- * whoever reads them must not get another one after the next loss.
+ * Mirrors that are degraded, too: the copies that are left may differ, and a
+ * reader must not get another one of them after the next loss.
  */
 bool raid_can_resync(const RaidGeometry *geom, RaidArrayState state,
                      bool clean);

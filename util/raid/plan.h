@@ -141,8 +141,8 @@ RaidMask raid_plan_copies(const RaidGeometry *geom, uint64_t array_off,
  * raid_plan_copies_to_read: of the copies that can be used, those to read
  * @avoid_slots: are read only where no other member has a copy
  *
- * Whoever makes copies the same must start from the lowest of these: it is the
- * one that reads may have given out.
+ * A job that makes copies the same must take the lowest of these as the right
+ * one: it is what reads may have given out.
  */
 RaidMask raid_plan_copies_to_read(const RaidGeometry *geom,
                                   uint64_t array_off, RaidMask missing_slots,

@@ -150,7 +150,7 @@ static bool finish(Recovery *r, RaidRecovery what)
     return true;
 }
 
-/* A bitmap that nobody kept up to date makes even a clean array doubtful. */
+/* A bitmap that was not kept up to date puts even a clean array in doubt. */
 static bool recover_clean(Recovery *r)
 {
     bool lost = r->found->intent == RAID_INTENT_BITMAP &&

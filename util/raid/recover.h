@@ -2,9 +2,9 @@
 /*
  * Recover: what must happen before an assembled array may be written
  *
- * raid_assemble() judges by the superblocks alone. Whoever then reads bitmaps
- * or logs as the superblocks say has them judged here; this verdict is the
- * last. Pure, no I/O; any thread.
+ * raid_assemble() judges by the superblocks alone. They say whether there are
+ * bitmaps or logs; the caller reads these, and what they say is judged here.
+ * This verdict is the last. Pure, no I/O; any thread.
  */
 #ifndef UTIL_RAID_RECOVER_H
 #define UTIL_RAID_RECOVER_H
@@ -97,8 +97,8 @@ bool raid_recover_decides(RaidRefusal refusal);
  *   a lockless one, parity says nothing of a missing member: then only FORCE
  *   reads it.
  * - Clean: nothing to do, unless the array keeps a bitmap that no member has a
- *   current one of: whoever wrote it without the bitmap may have written
- *   anything, so all is resynced, as md does. While a member is missing there
+ *   current one of: a program that ran it without the bitmap may have written
+ *   anywhere, so all is resynced, as md does. While a member is missing there
  *   is no resync; then every bit is set, so that the member can't come back by
  *   bitmap.
  * - Doubtful: neither bitmap nor logs count, whatever they say.

@@ -7,8 +7,8 @@
  * Threads: any; pure.
  * Keeps: P8 (it goes by what members hold, not by their order).
  *
- * Members that dropped out one after the other leave an array that nobody can
- * start, though the last of them lack next to nothing. The freshest come back
+ * Members that dropped out one after the other leave an array that can't be
+ * started, though the last of them lack next to nothing. The freshest come back
  * first, until the data suffice.
  *
  * With parity, all of one age come back together: an array that lost them at
@@ -70,7 +70,7 @@ static bool is_alike(const MdSuper *sb, const MdSuper *fresh)
            raid_intent_of(fresh->feature_map);
 }
 
-/* By its own word it holds all of a slot that nobody has. */
+/* Its superblock says that it has all data of a slot that is empty now. */
 static bool may_come(const Retake *r, const RaidCandidate *c)
 {
     const MdSuper *fresh = r->as->freshest->super;
@@ -127,7 +127,7 @@ static void take_all_like(Retake *r, const RaidCandidate *first)
     }
 }
 
-/* The oldest first, whoever turns out not to be needed stays out. */
+/* Members that are not needed after all stay out; the oldest go first. */
 static void let_go(Retake *r)
 {
     for (unsigned i = r->nr_taken; i-- > 0;) {
