@@ -8,6 +8,7 @@ in one line each, and what does not has to be read only once.
 import logging
 import re
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from iotests import log
 
@@ -42,7 +43,7 @@ class Alike:
         self._said = {}
 
     @contextmanager
-    def case(self, title, names):
+    def case(self, title, names=MappingProxyType({})):
         """names: {regular expression: what stands for it}, in this order."""
         lines = []
         try:
