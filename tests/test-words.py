@@ -33,7 +33,7 @@ def read(path):
 def refusals():
     names = set(re.findall(r'^\s+RAID_REFUSE_([A-Z][A-Z_]*[A-Z])\b,',
                            read('util/raid/assemble.h'), re.MULTILINE))
-    for path in sorted((SOURCE / 'block/opus-raid').rglob('*.c')):
+    for path in sorted((SOURCE / 'block').rglob('*.c')):
         names |= set(re.findall(r'"([A-Z]+_[A-Z_]+): ', path.read_text()))
     return names - {'NONE', '_MAX'}
 

@@ -7,6 +7,7 @@
  * usage: disk-load DISK OFFSET BYTES CPU THREADS
  *     The threads share out the bytes from the offset on, and run on that CPU.
  *     Prints how much was written and read; the status says if all was well.
+ *     What a DISK is, disk.h says.
  *
  * Threads: each has its own part of the disk and its own state; "stop" and
  * "failed" are of all.
@@ -15,7 +16,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,7 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "disk.h"
 
 #define SECTOR_BYTES 512
 #define BLOCK_BYTES 4096
@@ -40,7 +41,7 @@ typedef struct Stamp {
 
 typedef struct Worker {
     pthread_t thread;
-    int fd;
+    unsigned number;
     uint64_t off_bytes;         /* of its part of the disk */
     unsigned nr_blocks;
     uint64_t *generation;       /* of each block; 0: not written yet */
@@ -76,12 +77,10 @@ static void transfer(Worker *w, bool is_write, unsigned first, unsigned nr)
 {
     uint64_t off_bytes = w->off_bytes + (uint64_t)first * BLOCK_BYTES;
     size_t bytes = (size_t)nr * BLOCK_BYTES;
-    ssize_t done = is_write ? pwrite(w->fd, w->buf, bytes, off_bytes) :
-                              pread(w->fd, w->buf, bytes, off_bytes);
+    int ret = disk_transfer(w->number, is_write, w->buf, bytes, off_bytes);
 
-    if (done != (ssize_t)bytes) {
-        fail(is_write ? "write" : "read", off_bytes,
-             done < 0 ? strerror(errno) : "short");
+    if (ret < 0) {
+        fail(is_write ? "write" : "read", off_bytes, strerror(-ret));
     }
 }
 
@@ -164,18 +163,18 @@ static void *work(void *opaque)
     return NULL;
 }
 
-static void start(Worker *w, int fd, uint64_t off_bytes, unsigned nr_blocks)
+static void start(Worker *w, unsigned number, uint64_t off_bytes,
+                  unsigned nr_blocks)
 {
     *w = (Worker) {
-        .fd = fd,
+        .number = number,
         .off_bytes = off_bytes,
         .nr_blocks = nr_blocks,
         .generation = calloc(nr_blocks, sizeof(*w->generation)),
         .random = off_bytes,
     };
-    if (!w->generation ||
-        posix_memalign((void **)&w->buf, BLOCK_BYTES,
-                       MAX_BLOCKS * BLOCK_BYTES) ||
+    w->buf = disk_buffer(number, MAX_BLOCKS * BLOCK_BYTES);
+    if (!w->generation || !w->buf ||
         pthread_create(&w->thread, NULL, work, w)) {
         fail("start", off_bytes, "no memory");
         exit(1);
@@ -190,7 +189,6 @@ int main(int argc, char **argv)
     unsigned nr, nr_blocks;
     uint64_t off_bytes;
     cpu_set_t cpus;
-    int fd;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     nr = argc == 6 ? atoi(argv[5]) : 0;
@@ -202,14 +200,13 @@ int main(int argc, char **argv)
     off_bytes = atoll(argv[2]);
     CPU_ZERO(&cpus);
     CPU_SET(atoi(argv[4]), &cpus);
-    fd = open(argv[1], O_RDWR | O_DIRECT);
-    if (fd < 0 || sched_setaffinity(0, sizeof(cpus), &cpus)) {
+    if (disk_open(argv[1], nr) || sched_setaffinity(0, sizeof(cpus), &cpus)) {
         printf("%s, CPU %s: %s\n", argv[1], argv[4], strerror(errno));
         return 1;
     }
     sigaction(SIGTERM, &end, NULL);
     for (unsigned i = 0; i < nr; i++) {
-        start(&workers[i], fd,
+        start(&workers[i], i,
               off_bytes + (uint64_t)i * nr_blocks * BLOCK_BYTES, nr_blocks);
     }
     for (unsigned i = 0; i < nr; i++) {

@@ -11,10 +11,12 @@ the second one takes commands, see shell.py.
 """
 import base64
 import glob
+import json
 import lzma
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -117,7 +119,7 @@ def read_program(path, package):
         raise Unavailable(f'{path}: {error.strerror} ({package})') from error
 
 
-def first_file_system(tree, programs):
+def first_file_system(tree, programs, files):
     modules = module_files(tree)
     directories = ('bin', 'modules', 'proc', 'sys', 'dev', 'run')
     return archive({
@@ -127,7 +129,8 @@ def first_file_system(tree, programs):
         'modules/list': ''.join(f'{name}\n' for name in modules).encode(),
         **{f'modules/{name}': data for name, data in modules.items()},
         **{f'bin/{os.path.basename(path)}': read_program(path, 'not built')
-           for path in programs}})
+           for path in programs},
+        **files})
 
 
 class Emulator:
@@ -154,13 +157,17 @@ class Guest(Shell):
     @vub_disks: sockets of vhost-user-blk exports, seen as /dev/vda, ...
     @disk_options: of the device, such as num-queues=2.
     @programs: static ones that the guest is to have.
+    @files: {path: contents} of what else it is to have; None for a directory.
+    @devices: the emulator's arguments for more of them.
+    @threads: the emulator has a thread for each CPU.
     @incoming: a socket on which it waits for another one to be migrated here,
     and is that from then on; it does not boot, nor answer before.
     self.monitor_path has its QMP.
     """
 
     def __init__(self, vub_disks=(), disk_options='', programs=(), cpus=2,
-                 mem_mib=192, boot_timeout=300, incoming=None):
+                 mem_mib=192, boot_timeout=300, incoming=None, files=None,
+                 devices=(), threads=True):
         super().__init__()
         self.emulator = Emulator()
         self.tree = unpacked_kernel()
@@ -171,6 +178,9 @@ class Guest(Shell):
         self.mem_mib = mem_mib
         self.boot_timeout = boot_timeout
         self.incoming = incoming
+        self.files = files or {}
+        self.devices = devices
+        self.threads = threads
         self.run_dir = None
         self.process = None
 
@@ -193,7 +203,8 @@ class Guest(Shell):
 
     def arguments(self, kernel, initrd):
         args = [self.emulator.path, '-nodefaults', '-display', 'none',
-                '-no-reboot', '-accel', 'tcg,thread=multi',
+                '-no-reboot', '-accel',
+                f'tcg,thread={"multi" if self.threads else "single"}',
                 '-machine', 'pc,memory-backend=mem', '-cpu', CPU,
                 '-smp', str(self.cpus), '-m', str(self.mem_mib), '-object',
                 f'memory-backend-memfd,id=mem,size={self.mem_mib}M,share=on',
@@ -203,7 +214,8 @@ class Guest(Shell):
                 '-serial', 'chardev:console',
                 '-chardev', 'stdio,id=line,signal=off',
                 '-serial', 'chardev:line',
-                '-qmp', f'unix:{self.monitor_path},server=on,wait=off']
+                '-qmp', f'unix:{self.monitor_path},server=on,wait=off',
+                *self.devices]
         if self.incoming:
             args += ['-incoming', f'unix:{self.incoming}']
         for i, socket in enumerate(self.vub_disks):
@@ -219,7 +231,8 @@ class Guest(Shell):
         kernel, = glob.glob(f'{self.tree}/boot/vmlinuz-*')
         initrd = f'{self.run_dir}/initrd'
         with open(initrd, 'wb') as f:
-            f.write(first_file_system(self.tree, self.programs))
+            f.write(first_file_system(self.tree, self.programs,
+                                      self.files))
         with open(f'{self.run_dir}/stderr', 'wb') as said:
             self.process = subprocess.Popen(
                 self.arguments(kernel, initrd), stdin=subprocess.PIPE,
@@ -234,6 +247,21 @@ class Guest(Shell):
         text = base64.b64encode(script.encode()).decode()
         assert len(text) < MAX_LINE, 'too long for a serial line'
         return f'{self.commands} {text}'
+
+    def qmp(self, name, **arguments):
+        """A command of the emulator's monitor."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(self.monitor_path)
+            with line.makefile('rw', encoding='utf-8') as monitor:
+                for command, given in (('qmp_capabilities', {}),
+                                       (name, arguments)):
+                    monitor.write(json.dumps({'execute': command,
+                                              'arguments': given}) + '\n')
+                    monitor.flush()
+                    answer = {}
+                    while not {'return', 'error'} & answer.keys():
+                        answer = json.loads(monitor.readline())
+                    assert 'return' in answer, answer
 
     def read_text(self, name):
         with open(f'{self.run_dir}/{name}', encoding='utf-8',

@@ -2,16 +2,9 @@
 /*
  * Claim: the block devices of members are for one array alone
  *
- * Owns: descriptors that hold devices.
- * Must not know: superblocks, requests.
+ * Owns: which devices a member is on.
+ * Must not know: superblocks, requests, how a device is claimed.
  * Threads: main loop.
- *
- * QEMU's file locks are on inodes, and only QEMU looks at them. Linux has a
- * claim of its own: a block device that was opened with O_EXCL is refused to
- * md, to LVM, to mount and swap, and to any other that asks for it, by whatever
- * device node. So each device is opened a second time, with it. Reading is
- * enough for that, and a descriptor that can't write does not tell udev on its
- * end that the device was written to.
  *
  * An array takes claims before it looks at superblocks, when it is going to be
  * writable, and keeps them until it is closed or inactivated: also as long as
@@ -22,131 +15,39 @@
 #include "qemu/osdep.h"
 #include "block/block-io.h"
 #include "qapi/error.h"
-#include "qemu/error-report.h"
+#include "block/device/claim.h"
 #include "block/opus-raid/base/node.h"
 #include "block/opus-raid/base/posix-fd.h"
 #include "block/opus-raid/member/claim.h"
-#include "block/opus-raid/member/holder.h"
 #include "block/opus-raid/member/member.h"
 
-/* mdadm and others hold a device for a moment, to look at it. */
-#define WAIT_STEPS      25
-#define WAIT_STEP_US    (20 * 1000)
-
-typedef struct Device {
-    dev_t dev;
-    int fd;                     /* -1: it could not be claimed */
-} Device;
-
 struct OpusClaim {
-    char *name;
-    GArray *devices;
-    QLIST_ENTRY(OpusClaim) next;
+    GPtrArray *devices;         /* of DeviceClaim */
 };
 
-/* All of this process: the kernel does not tell whose claims it refuses. */
-static QLIST_HEAD(, OpusClaim) claims = QLIST_HEAD_INITIALIZER(claims);
-
-static const OpusClaim *find_own(dev_t dev)
+static void release_device(gpointer claim)
 {
-    const OpusClaim *claim;
-
-    QLIST_FOREACH(claim, &claims, next) {
-        for (unsigned i = 0; i < claim->devices->len; i++) {
-            const Device *d = &g_array_index(claim->devices, Device, i);
-
-            if (opus_devices_overlap(d->dev, dev)) {
-                return claim;
-            }
-        }
-    }
-    return NULL;
+    device_claim_release(claim);
 }
 
-#define EXPLAIN "'opusctl explain IN_USE' tells more.\n"
-
-static void set_in_use(const char *name, dev_t dev, const char *user,
-                       const char *hint, Error **errp)
-{
-    g_autofree char *device = opus_device_name(dev);
-    ERRP_GUARD();
-
-    error_setg(errp, "IN_USE: member '%s': %s is in use by %s", name, device,
-               user);
-    error_append_hint(errp, "%s" EXPLAIN, hint);
-}
-
-static void set_own_error(const char *name, dev_t dev, const OpusClaim *own,
-                          Error **errp)
-{
-    g_autofree char *device = opus_device_name(dev);
-    ERRP_GUARD();
-
-    error_setg(errp, "IN_USE: member '%s': %s is also the device of member "
-               "'%s'", name, device, own->name);
-    error_append_hint(errp, "Give each member a drive or a partition of its "
-                      "own.\n" EXPLAIN);
-}
-
-/* It is not known who: the kernel does not tell. */
-static void set_unknown_user(const char *name, dev_t dev, Error **errp)
-{
-    g_autofree char *processes = opus_holder_processes(dev);
-
-    set_in_use(name, dev, processes ?: "another program",
-               "End that first.\n", errp);
-}
-
-/* By the device itself: its node may be gone, or mean something else now. */
-static int open_device(int fd)
-{
-    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
-    int ret = RETRY_ON_EINTR(open(path, O_RDONLY | O_EXCL | O_NONBLOCK |
-                                        O_CLOEXEC));
-
-    return ret < 0 ? -errno : ret;
-}
-
-/* A program that just looks is waited for; one that stays is an error. */
-static bool claim_device(OpusClaim *claim, const char *name, int fd, dev_t dev,
+static bool claim_device(OpusClaim *claim, int fd,
+                         const BlockDriverState *owner, const char *name,
                          Error **errp)
 {
-    Device device = { .dev = dev };
+    g_autofree char *user = g_strdup_printf("member '%s'", name);
+    DeviceClaim *device = device_claim_take(fd, owner, user, errp);
 
-    for (unsigned i = 0; ; i++) {
-        g_autofree char *hint = NULL;
-        g_autofree char *user = NULL;
-
-        device.fd = open_device(fd);
-        if (device.fd >= 0) {
-            break;
-        }
-        user = opus_holder_in_kernel(dev, &hint);
-        if (user) {
-            set_in_use(name, dev, user, hint, errp);
-            return false;
-        }
-        if (device.fd != -EBUSY) {
-            warn_report("Member '%s' can't be kept from other programs: %s",
-                        name, strerror(-device.fd));
-            device.fd = -1;
-            break;
-        }
-        if (i == WAIT_STEPS) {
-            set_unknown_user(name, dev, errp);
-            return false;
-        }
-        g_usleep(WAIT_STEP_US);
+    if (device) {
+        g_ptr_array_add(claim->devices, device);
     }
-    g_array_append_val(claim->devices, device);
-    return true;
+    return device;
 }
 
 static bool GRAPH_RDLOCK claim_below(OpusClaim *claim, BlockDriverState *bs,
                                      const char *name, Error **errp)
 {
     int fd = bdrv_posix_fd(bs);
-    const OpusClaim *own;
+    int beside = device_beside(bs);
     BdrvChild *child;
     struct stat st;
 
@@ -154,12 +55,11 @@ static bool GRAPH_RDLOCK claim_below(OpusClaim *claim, BlockDriverState *bs,
         return true;            /* it has claims of its own */
     }
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISBLK(st.st_mode)) {
-        own = find_own(st.st_rdev);
-        if (own) {
-            set_own_error(name, st.st_rdev, own, errp);
-            return false;
-        }
-        return claim_device(claim, name, fd, st.st_rdev, errp);
+        return claim_device(claim, fd, NULL, name, errp);
+    }
+    if (beside >= 0) {
+        /* The node has a claim of its own while it may write. */
+        return claim_device(claim, beside, bs, name, errp);
     }
     QLIST_FOREACH(child, &bs->children, next) {
         /* What a backing file holds is only read. */
@@ -178,14 +78,11 @@ OpusClaim *GRAPH_RDLOCK opus_claim_take(BlockDriverState *bs,
 
     GLOBAL_STATE_CODE();
 
-    claim->name = g_strdup(name);
-    claim->devices = g_array_new(false, false, sizeof(Device));
+    claim->devices = g_ptr_array_new_with_free_func(release_device);
     if (!claim_below(claim, bs, name, errp)) {
-        QLIST_INSERT_HEAD(&claims, claim, next);
         opus_claim_release(claim);
         return NULL;
     }
-    QLIST_INSERT_HEAD(&claims, claim, next);
     return claim;
 }
 
@@ -196,16 +93,7 @@ void opus_claim_release(OpusClaim *claim)
     if (!claim) {
         return;
     }
-    QLIST_REMOVE(claim, next);
-    for (unsigned i = 0; i < claim->devices->len; i++) {
-        int fd = g_array_index(claim->devices, Device, i).fd;
-
-        if (fd >= 0) {
-            close(fd);
-        }
-    }
-    g_array_free(claim->devices, true);
-    g_free(claim->name);
+    g_ptr_array_free(claim->devices, true);
     g_free(claim);
 }
 

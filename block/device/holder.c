@@ -11,7 +11,7 @@
 
 #include "qemu/osdep.h"
 #include <sys/sysmacros.h>
-#include "block/opus-raid/member/holder.h"
+#include "block/device/holder.h"
 
 /* Processes are named up to this many. */
 #define PROCESSES_MAX   3
@@ -45,7 +45,7 @@ static bool read_dev(const char *path, dev_t *dev)
     return true;
 }
 
-char *opus_device_name(dev_t dev)
+char *device_name(dev_t dev)
 {
     g_autofree char *path = device_path(dev, "/uevent");
     g_autofree char *text = read_line(path);
@@ -59,7 +59,7 @@ char *opus_device_name(dev_t dev)
     return g_strdup_printf("%u:%u", major(dev), minor(dev));
 }
 
-dev_t opus_device_whole(dev_t dev)
+dev_t device_whole(dev_t dev)
 {
     g_autofree char *mark = device_path(dev, "/partition");
     g_autofree char *whole = device_path(dev, "/../dev");
@@ -69,9 +69,9 @@ dev_t opus_device_whole(dev_t dev)
            ? found : dev;
 }
 
-bool opus_devices_overlap(dev_t a, dev_t b)
+bool devices_overlap(dev_t a, dev_t b)
 {
-    return a == b || opus_device_whole(a) == b || opus_device_whole(b) == a;
+    return a == b || device_whole(a) == b || device_whole(b) == a;
 }
 
 /* @dev, and what overlaps it. */
@@ -79,7 +79,7 @@ static GArray *overlapping(dev_t dev)
 {
     GArray *devs = g_array_new(false, false, sizeof(dev_t));
     g_autofree char *top = device_path(dev, "");
-    dev_t whole = opus_device_whole(dev);
+    dev_t whole = device_whole(dev);
     const char *name;
     GDir *dir;
 
@@ -207,7 +207,7 @@ static char *find_swap(dev_t dev, char **hint)
     return NULL;
 }
 
-char *opus_holder_in_kernel(dev_t dev, char **hint)
+char *device_holder_in_kernel(dev_t dev, char **hint)
 {
     g_autoptr(GArray) devs = overlapping(dev);
     char *who = NULL;
@@ -257,7 +257,7 @@ static bool process_has_open(const char *pid, const GArray *devs)
     return found;
 }
 
-char *opus_holder_processes(dev_t dev)
+char *device_holder_processes(dev_t dev)
 {
     g_autoptr(GArray) devs = overlapping(dev);
     g_autoptr(GString) who = g_string_new(NULL);
