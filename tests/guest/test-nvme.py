@@ -283,8 +283,16 @@ def lost_and_replaced(rig, line):
         said = rig.guest.sh(END_LOAD, timeout=120)
         tap.comment(said)
         assert 'status 0' in said, said
+        survivors = [m for m in array_info(running)['members']
+                     if m['state'] == 'in-sync']
         assert checked(running)['state'] == 'optimal'
         running.cmd('block-export-del', id='export')
+        running.wait_event('BLOCK_EXPORT_DELETED', id='export')
+        # A thread takes its rings along, while the nodes stay.
+        running.cmd('object-del', id='io1')
+        gone = rig.guest.sh('grep -c nvme_uring_ring_free daemon.log')
+        assert int(gone) >= len(survivors), gone
+        assert checked(running)['state'] == 'optimal'
     rings = rig.guest.sh('grep -c nvme_uring_ring_new daemon.log')
     # At least one for each iothread of each drive, and for the main loop.
     assert int(rings) > IOTHREADS * SPARE, rings
