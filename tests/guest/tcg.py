@@ -72,12 +72,12 @@ def unpacked_kernel():
     return tree
 
 
-def module_files(tree):
+def module_files(tree, modules):
     """{file name: contents} of the modules, in the order of their needs."""
     dep, = glob.glob(f'{tree}/**/lib/modules/*/modules.order', recursive=True)
     top = os.path.dirname(dep)
     found = {}
-    for name in MODULES:
+    for name in modules:
         path, = glob.glob(f'{top}/kernel/**/{name}.ko*', recursive=True)
         with open(path, 'rb') as f:
             data = f.read()
@@ -119,8 +119,8 @@ def read_program(path, package):
         raise Unavailable(f'{path}: {error.strerror} ({package})') from error
 
 
-def first_file_system(tree, programs, files):
-    modules = module_files(tree)
+def first_file_system(tree, programs, files, modules):
+    modules = module_files(tree, modules)
     directories = ('bin', 'modules', 'proc', 'sys', 'dev', 'run')
     return archive({
         **{path: None for path in directories},
@@ -160,6 +160,7 @@ class Guest(Shell):
     @files: {path: contents} of what else it is to have; None for a directory.
     @devices: the emulator's arguments for more of them.
     @threads: the emulator has a thread for each CPU.
+    @modules: of the kernel, for its devices.
     @incoming: a socket on which it waits for another one to be migrated here,
     and is that from then on; it does not boot, nor answer before.
     self.monitor_path has its QMP.
@@ -167,7 +168,7 @@ class Guest(Shell):
 
     def __init__(self, vub_disks=(), disk_options='', programs=(), cpus=2,
                  mem_mib=192, boot_timeout=300, incoming=None, files=None,
-                 devices=(), threads=True):
+                 devices=(), threads=True, modules=MODULES):
         super().__init__()
         self.emulator = Emulator()
         self.tree = unpacked_kernel()
@@ -181,6 +182,7 @@ class Guest(Shell):
         self.files = files or {}
         self.devices = devices
         self.threads = threads
+        self.modules = modules
         self.run_dir = None
         self.process = None
 
@@ -232,7 +234,7 @@ class Guest(Shell):
         initrd = f'{self.run_dir}/initrd'
         with open(initrd, 'wb') as f:
             f.write(first_file_system(self.tree, self.programs,
-                                      self.files))
+                                      self.files, self.modules))
         with open(f'{self.run_dir}/stderr', 'wb') as said:
             self.process = subprocess.Popen(
                 self.arguments(kernel, initrd), stdin=subprocess.PIPE,

@@ -348,7 +348,7 @@ def main():
         with tempfile.TemporaryDirectory(prefix='nvme-', dir=scratch) as top:
             line = f'{top}/line'
             with tcg.Guest(
-                    mem_mib=GUEST_MIB, threads=False,
+                    mem_mib=GUEST_MIB, threads=False, modules=(),
                     files={**libraries.files([*PROGRAMS, LOAD]),
                            'etc': None, 'etc/passwd': PASSWD},
                     devices=[*devices(top),
