@@ -177,10 +177,11 @@ static void test_refused(void)
 
 static void test_random(void)
 {
-    g_autofree Drive *d = drive_new();
     unsigned taken = 0;
 
     for (unsigned i = 0; i < ROUNDS; i++) {
+        /* A new one, or a field that is refused would stay for good. */
+        g_autofree Drive *d = drive_new();
         NvLimits *l = &d->limits;
 
         for (unsigned n = 0; n < 8; n++) {
