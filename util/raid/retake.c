@@ -70,6 +70,32 @@ static bool is_alike(const MdSuper *sb, const MdSuper *fresh)
            raid_intent_of(fresh->feature_map);
 }
 
+/* With one event count, the one that knows the other as gone is younger. */
+static bool is_fresher(const MdSuper *a, const MdSuper *b)
+{
+    return a->events != b->events ? a->events > b->events :
+           raid_history_disowns(a, b) && !raid_history_disowns(b, a);
+}
+
+/*
+ * Nothing tells it from another one with the same slot, a copy of the drive for
+ * example: then it is not known which of them the array has had last.
+ */
+static bool has_rival(const Retake *r, const RaidCandidate *c)
+{
+    for (unsigned i = 0; i < r->as->nr_valid; i++) {
+        const RaidCandidate *other = r->as->valid[i];
+
+        if (other != c && is_stale(r, other) &&
+            md_super_role(other->super) == md_super_role(c->super) &&
+            !is_fresher(other->super, c->super) &&
+            !is_fresher(c->super, other->super)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Its superblock says that it has all data of a slot that is empty now. */
 static bool may_come(const Retake *r, const RaidCandidate *c)
 {
@@ -83,14 +109,7 @@ static bool may_come(const Retake *r, const RaidCandidate *c)
                                 MD_FEATURE_REPLACEMENT)) &&
            sb->events <= fresh->events && is_alike(sb, fresh) &&
            raid_member_objection(r->as, c) == RAID_REFUSE_NONE &&
-           !number_is_used(r, c);
-}
-
-/* With one event count, the one that knows the other as gone is younger. */
-static bool is_fresher(const MdSuper *a, const MdSuper *b)
-{
-    return a->events != b->events ? a->events > b->events :
-           raid_history_disowns(a, b) && !raid_history_disowns(b, a);
+           !number_is_used(r, c) && !has_rival(r, c);
 }
 
 static const RaidCandidate *find_next(const Retake *r)
