@@ -6,10 +6,10 @@
  * Must not know: nodes, rings.
  * Threads: any AioContext's; nothing here is shared.
  *
- * The kernel tries a command of ours once, so it is here that it is tried again.
- * When a drive is reset, all that it had is given up with -EINTR, be it slow
- * itself or not. Those that are lost for good end with an errno that tells an
- * array that the drive is gone.
+ * The kernel tries a command of ours once, so it is here that it is tried
+ * again. When a drive is reset, all that it had is given up with -EINTR, be it
+ * slow itself or not. Those that are lost for good end with an errno that tells
+ * an array that the drive is gone.
  */
 
 #include "qemu/osdep.h"

@@ -86,7 +86,7 @@ static void copy_text(char *to, const uint8_t *from, size_t chars)
     to[chars] = 0;
 }
 
-/* The command set that the namespace speaks; 0, which is NVM, if none is told. */
+/* The command set that the namespace speaks; 0, NVM, if none is told. */
 static unsigned command_set(const uint8_t *descriptors)
 {
     size_t at = 0;
