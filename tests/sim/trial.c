@@ -443,6 +443,52 @@ static void end_life(Trial *t)
     }
 }
 
+/* Read all of an array that may have been left to be made right. */
+static void check_recovered(Trial *t)
+{
+    if (t->was_crashed && lacks_members(t) && subject_may_mix(&t->subject)) {
+        oracle_let_mix(t->oracle, subject_block_bytes());
+    }
+    trial_check_content(t, content_is_settled(t, t->was_pending));
+    oracle_let_mix(t->oracle, 0);
+}
+
+/*
+ * It was opened read-only: read all, and make it writable. What was read is
+ * there to stay if that went well and no member was lost on the way. Else a log
+ * was, or will be, replayed without what only that member had.
+ */
+static void be_shown(Trial *t)
+{
+    uint64_t trusted = t->trusted;
+    Oracle *unread = oracle_copy(t->oracle);
+    bool well;
+
+    check_recovered(t);
+    if (bus_is_cut()) {
+        oracle_free(unread);
+        return;
+    }
+    acts_make_writable(t);
+    if (t->stuck) {
+        bus_cut();
+        t->stuck = false;
+    }
+    look_at_members(t);
+    well = !bus_is_cut() && !(trusted & ~t->trusted);
+    if (!t->was_crashed || !subject_may_mix(&t->subject) || well) {
+        oracle_free(unread);
+        return;
+    }
+    oracle_free(t->oracle);
+    t->oracle = unread;
+    if (bus_is_cut()) {
+        oracle_cut(t->oracle);
+    } else {
+        check_recovered(t);
+    }
+}
+
 /* One life. Returns with the power off. */
 static void one_life(Trial *t)
 {
@@ -464,22 +510,14 @@ static void one_life(Trial *t)
     }
     t->was_crashed = t->crashed;
     t->was_pending = trial_is_pending(t);
-    if (t->was_crashed && lacks_members(t) &&
-        subject_may_mix(&t->subject)) {
-        oracle_let_mix(t->oracle, subject_block_bytes());
+    if (subject_is_read_only()) {
+        be_shown(t);
+    } else {
+        check_recovered(t);
     }
-    trial_check_content(t, content_is_settled(t, t->was_pending));
     if (!bus_is_cut() && t->was_pending && choice_once_in(4)) {
         trial_wait_for_jobs();
         bus_cut();              /* just when it is resynced */
-    }
-    oracle_let_mix(t->oracle, 0);
-    if (!bus_is_cut() && subject_is_read_only()) {
-        acts_make_writable(t);
-        if (t->stuck) {
-            bus_cut();
-        }
-        t->stuck = false;
     }
     if (!bus_is_cut()) {
         live(t);
