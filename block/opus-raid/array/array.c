@@ -171,6 +171,11 @@ opus_array_publish(OpusRaid *s, RaidMask failed_slots,
                           s->state == RAID_ARRAY_FAILED ? OPUS_ALL_SLOTS
                                                         : lost);
 
+    if (s->state == RAID_ARRAY_OPTIMAL) {
+        /* It was, perhaps, the user's word that redundancy is right. It is. */
+        qatomic_set(&s->forced, false);
+    }
+
     RAID_MASK_FOREACH(slot, failed_slots) {
         if (slots & RAID_BIT(slot)) {
             send_member_failed(s, slot, reason, err);

@@ -168,7 +168,8 @@ static inline bool opus_policy_is_in_force(const OpusRaid *s)
         return true;
     }
     return raid_life_is_writable(opus_life(s)) ? opus_log_is_on(s) :
-           qatomic_read(&s->resync_done) == UINT64_MAX && !s->forced;
+           qatomic_read(&s->resync_done) == UINT64_MAX &&
+           !qatomic_read(&s->forced);
 }
 
 #endif /* BLOCK_OPUS_RAID_ARRAY_CONSISTENCY_H */

@@ -124,7 +124,8 @@ typedef struct OpusRaid {
     unsigned nr_members;
     OpusMember *slots[RAID_MAX_MEMBERS];    /* NULL: slot has no member */
     uint32_t block_bytes;       /* logical block; 0: superblocks don't say */
-    bool forced;                /* started dirty and degraded */
+    /* Atomic: started dirty and degraded, and has not been optimal since. */
+    bool forced;
     RaidMask retaken_slots;     /* of members that were stale, and forced */
     bool times_differ;          /* of superblocks; forced, too */
     OpusConsistency *consistency;   /* what it keeps of its writes; or NULL */
@@ -298,7 +299,8 @@ static inline bool opus_is_writable(BlockDriverState *bs)
  */
 static inline bool opus_redundancy_trusted(OpusRaid *s, uint64_t sync_off)
 {
-    return sync_off < qatomic_load_acquire(&s->resync_done) || s->forced;
+    return sync_off < qatomic_load_acquire(&s->resync_done) ||
+           qatomic_read(&s->forced);
 }
 
 /* Is there redundancy that a resync can make right? Under either lock. */

@@ -14,6 +14,7 @@
 #include <linux/raid/md_p.h>
 #include "block/opus-raid/array/array.h"
 #include "block/opus-raid/array/consistency.h"
+#include "block/opus-raid/base/blocking.h"
 #include "block/opus-raid/consistency/start.h"
 
 /*
@@ -22,7 +23,8 @@
  */
 static bool redundancy_is_right(const OpusRaid *s)
 {
-    return qatomic_read(&s->resync_done) == UINT64_MAX && !s->forced;
+    return qatomic_read(&s->resync_done) == UINT64_MAX &&
+           !qatomic_read(&s->forced);
 }
 
 /* Returns 0, or -EIO when the array has failed. */
@@ -110,13 +112,18 @@ int coroutine_fn GRAPH_RDLOCK opus_start_co(OpusRaid *s, void *opaque,
     return ret;
 }
 
-int coroutine_fn GRAPH_RDLOCK opus_start_logs_co(OpusRaid *s, void *opaque,
-                                                 Error **errp)
+bool opus_log_is_due(const OpusRaid *s)
+{
+    return opus_log(s) && !opus_log_is_on(s) && redundancy_is_right(s) &&
+           raid_life_is_writable(opus_life(s));
+}
+
+static int coroutine_fn GRAPH_RDLOCK start_logs_co(OpusRaid *s, void *opaque,
+                                                   Error **errp)
 {
     int ret;
 
-    if (!opus_log(s) || opus_log_is_on(s) ||
-        !redundancy_is_right(s) || !raid_life_is_writable(s->life)) {
+    if (!opus_log_is_due(s)) {
         return 0;
     }
     /* An empty log says that what was written before is durable. */
@@ -128,6 +135,20 @@ int coroutine_fn GRAPH_RDLOCK opus_start_logs_co(OpusRaid *s, void *opaque,
         error_setg_errno(errp, -ret, "Cannot start the log of array '%s'",
                          bdrv_get_node_name(s->bs));
     }
+    return ret;
+}
+
+int opus_start_log(OpusRaid *s, Error **errp)
+{
+    int ret;
+
+    GLOBAL_STATE_CODE();
+    if (!opus_log_is_due(s)) {
+        return 0;
+    }
+    bdrv_drained_begin(s->bs);
+    ret = opus_control_run(s, start_logs_co, NULL, errp);
+    bdrv_drained_end(s->bs);
     return ret;
 }
 

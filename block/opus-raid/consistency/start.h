@@ -2,7 +2,7 @@
 /*
  * Start: from an array that is assembled to one that may be written, and back
  *
- * All functions: main loop, or its coroutine, with no request in flight.
+ * Those to be run by opus_control_run(): with no request in flight.
  */
 #ifndef BLOCK_OPUS_RAID_CONSISTENCY_START_H
 #define BLOCK_OPUS_RAID_CONSISTENCY_START_H
@@ -19,14 +19,15 @@
 int coroutine_fn GRAPH_RDLOCK opus_start_co(OpusRaid *s, void *opaque,
                                             Error **errp);
 
+/* Is there a log that is off, though redundancy is right? Main loop. */
+bool opus_log_is_due(const OpusRaid *s);
+
 /**
- * opus_start_logs_co: an OpusControlFn; log again, now that redundancy is right
+ * opus_start_log: log again, if that is due
  *
- * Does nothing where there is no log, or it is in force, or redundancy is not
- * known to be right.
+ * Main loop; requests wait meanwhile. Returns 0 or a negative errno.
  */
-int coroutine_fn GRAPH_RDLOCK opus_start_logs_co(OpusRaid *s, void *opaque,
-                                                 Error **errp);
+int opus_start_log(OpusRaid *s, Error **errp);
 
 /**
  * opus_settle_co: an OpusControlFn; leave a clean array with an empty bitmap

@@ -13,8 +13,6 @@
 #include "block/blockjob_int.h"
 #include "qapi/error.h"
 #include "block/opus-raid/array/array.h"
-#include "block/opus-raid/array/consistency.h"
-#include "block/opus-raid/base/blocking.h"
 #include "block/opus-raid/consistency/start.h"
 #include "block/opus-raid/jobs/job-resync.h"
 #include "block/opus-raid/jobs/job.h"
@@ -85,19 +83,13 @@ static int coroutine_fn resync_run(Job *job, Error **errp)
     return ret;
 }
 
-/* A log that was void is of use again; it starts while nothing is written. */
+/*
+ * A log that was void is of use again. Should the job not come here, be it
+ * cancelled now, the supervisor sees to it.
+ */
 static int resync_prepare(Job *job)
 {
-    OpusRaid *s = opus_job(job)->s;
-    int ret;
-
-    if (!opus_log(s)) {
-        return 0;
-    }
-    bdrv_drained_begin(s->bs);
-    ret = opus_control_run(s, opus_start_logs_co, NULL, &job->err);
-    bdrv_drained_end(s->bs);
-    return ret;
+    return opus_start_log(opus_job(job)->s, &job->err);
 }
 
 static void resync_clean(Job *job)

@@ -228,7 +228,7 @@ static void GRAPH_RDLOCK take_verdict(OpusRaid *s, const RaidAssembly *a,
     s->size_sectors = s->members[a->freshest].super.size_sectors;
     s->block_bytes = s->members[a->freshest].super.block_bytes;
     s->state = plan->state;
-    s->forced = plan->forced;
+    qatomic_set(&s->forced, plan->forced);
     s->events = a->events;
     s->utime = s->members[a->freshest].super.utime;
     s->utime_events = a->events;

@@ -121,10 +121,6 @@ static bool check_state(const OpusRaid *s, Error **errp)
     } else if (opus_replaced_slots(s)) {
         error_setg(errp, "Array '%s' has a member that is being replaced: its "
                    "consistency policy can be changed when that is done", node);
-    } else if (s->forced) {
-        error_setg(errp, "Array '%s' was started by force: its consistency "
-                   "policy can be changed when it has been opened again",
-                   node);
     } else {
         return true;
     }
