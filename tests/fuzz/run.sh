@@ -17,6 +17,11 @@ clang=$1 source=$(cd "$2" && pwd) target=$3 seconds=$4
 core=("$source"/util/raid/*.c "$source/tests/unit/assemble-rules.c")
 flags=() libs=(-lisal)
 case $target in
+nvme-*)
+    core=("$source"/util/nvme/*.c)
+    read -ra flags < <(pkg-config --cflags glib-2.0)
+    read -ra libs < <(pkg-config --libs glib-2.0)
+    ;;
 vub-*)
     core=("$source"/export/{vub-chain,vub-guard,vub-inflight}.c
           "$source"/export/vub-inflight-packed.c
