@@ -32,16 +32,9 @@
 #define CQE_STATUS      14
 #define STATUS_PHASE    1u
 
-/*
- * What was stored in memory before is there when the drive sees the doorbell. A
- * release store says so to other threads; some processors want to be told of
- * devices, too.
- */
+/* What was stored before is there when the drive sees the doorbell. */
 static void ring_doorbell(uint32_t *doorbell, uint32_t value)
 {
-#if defined(__aarch64__)
-    asm volatile("dmb oshst" : : : "memory");
-#endif
     __atomic_store_n(doorbell, htole32(value), __ATOMIC_RELEASE);
 }
 
@@ -54,13 +47,8 @@ static const uint8_t *cqe(const NvRing *ring)
 /* All else of an answer was written before this, and is read after it. */
 static uint16_t read_status(const NvRing *ring)
 {
-    uint16_t status = __atomic_load_n(
-        (const uint16_t *)(cqe(ring) + CQE_STATUS), __ATOMIC_ACQUIRE);
-
-#if defined(__aarch64__)
-    asm volatile("dmb oshld" : : : "memory");
-#endif
-    return le16toh(status);
+    return le16toh(__atomic_load_n(
+        (const uint16_t *)(cqe(ring) + CQE_STATUS), __ATOMIC_ACQUIRE));
 }
 
 void nv_ring_init(NvRing *ring, const NvRingSetup *setup)
